@@ -1,0 +1,133 @@
+/**
+ * @file model.h
+ * The masked-image-modeling vision transformer (arXiv 2106.08254; unilm
+ * `beit/modeling_pretrain.py`): patch embedding, class and mask token, absolute and relative
+ * positions, pre-norm blocks with LayerScale and stochastic depth, prediction head.
+ *
+ * Letters: B batch, C channels, N patches, T = N + 1 tokens (class token first), D width, V
+ * vocabulary, M masked patches of the batch.
+ */
+#ifndef BEIT_MODEL_H
+#define BEIT_MODEL_H
+
+#include "base.h"
+#include "params.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A model. Thread-safety: one thread at a time. @since 0.1 */
+typedef struct beit_model beit_model_t;
+
+/** Configuration of a model. Defaults are the published base model. @since 0.1 */
+typedef struct beit_model_config {
+    size_t struct_size;
+    uint64_t init_seed;                /**< of the initial weights, default 0 */
+    int32_t image_height, image_width; /**< default 224 x 224, multiples of patch_size */
+    int32_t patch_size, channels;      /**< 16, 3 */
+    int32_t vocab_size, embed_dim;     /**< 8192, 768 */
+    int32_t depth, heads;              /**< 12, 12 */
+    int32_t mlp_dim;                   /**< 0 = 4 * embed_dim (default) */
+    int32_t attn_head_dim;             /**< 0 = embed_dim / heads (default) */
+    int32_t shared_rel_pos, rel_pos;   /**< one relative table for all blocks (default 1), one per
+                                            block (default 0); both may be on */
+    int32_t abs_pos, qkv_bias;         /**< absolute positions (default 0); bias of q and v, keys
+                                            never have one (default 1) */
+    float layer_scale;                 /**< initial gamma, default 0.1; <= 0 = no gamma */
+    float drop_path;                   /**< stochastic depth of the last block, growing linearly
+                                            from 0; default 0.1 */
+    float norm_eps, init_std;          /**< 1e-6, 0.02 */
+    float drop_rate, attn_drop_rate;   /**< dropout, default 0 */
+    float qk_scale;                    /**< 0 = (head width)^-1/2 (default) */
+    float reserved;
+} beit_model_config_t;
+
+/** Write the defaults; size is `sizeof *cfg`. @since 0.1 */
+BEIT_API void beit_model_config_init(beit_model_config_t *cfg, size_t size);
+
+/** Set the fields that a named size decides, leaving the others: "nano" (128/4/4), "tiny"
+ *  (192/12/3), "small" (384/12/6), "base" (768/12/12), "large" (1024/24/16, gamma 1e-5).
+ *  @return ::BEIT_E_ARGUMENT for an unknown name, listing the known ones @since 0.1 */
+BEIT_API beit_status_t beit_model_config_preset(beit_model_config_t *cfg, const char *name);
+
+/** Create a model with initial weights (truncated normal at one standard deviation; proj and fc2
+ *  of block l divided by sqrt(2 l)); cfg NULL = defaults.
+ *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_ABI, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND @since 0.1 */
+BEIT_API beit_status_t beit_model_create(beit_model_t **out, beit_context_t *ctx,
+                                         const beit_model_config_t *cfg);
+
+/** Destroy; NULL allowed. A trainer that uses it keeps it alive. @since 0.1 */
+BEIT_API void beit_model_destroy(beit_model_t *model);
+
+/** Read back the configuration, with 0-defaults resolved; set cfg->struct_size first. @since 0.1 */
+BEIT_API beit_status_t beit_model_config(const beit_model_t *model, beit_model_config_t *cfg);
+
+/** The weights, with upstream's names. @since 0.1 */
+BEIT_API beit_params_t *beit_model_params(beit_model_t *model);
+
+/** Plan memory for up to `batch` images now, so that later calls with as many or fewer allocate
+ *  nothing. training = 0 plans for beit_model_encode() and beit_model_predict(), 1 also for
+ *  forward and backward, gradients included. Calls plan for themselves when needed.
+ *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_NOMEM (the old plan stays) @since 0.1 */
+BEIT_API beit_status_t beit_model_reserve(beit_model_t *model, int64_t batch, int training);
+
+/** `block` for the residual stream after the final norm. */
+#define BEIT_FEATURES_NORMED (-1)
+
+/** Features without dropout or stochastic depth.
+ *  @param pixels   (B,C,H,W) f32
+ *  @param mask     (B,N) u8, 1 = replaced by the mask token; NULL = none
+ *  @param block    0..depth-1: the residual stream after that block; ::BEIT_FEATURES_NORMED
+ *  @param features (B,T,D) f32
+ *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_SHAPE, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND @since 0.1 */
+BEIT_API beit_status_t beit_model_encode(beit_model_t *model, const beit_tensor_t *pixels,
+                                         const beit_tensor_t *mask, int32_t block,
+                                         const beit_tensor_t *features);
+
+/** Logits of every patch, (B,N,V) f32, without dropout or stochastic depth. @since 0.1 */
+BEIT_API beit_status_t beit_model_predict(beit_model_t *model, const beit_tensor_t *pixels,
+                                          const beit_tensor_t *mask, const beit_tensor_t *logits);
+
+/** What is random in a training forward pass. @since 0.1 */
+typedef struct beit_forward_options {
+    size_t struct_size;
+    uint64_t seed;              /**< of dropout and stochastic depth */
+    uint64_t step;              /**< likewise */
+    const uint64_t *sample_ids; /**< B keys, borrowed during the call; NULL = 0..B-1 */
+    int32_t training;           /**< 1 = dropout and stochastic depth act; default 0 */
+    int32_t reserved;
+} beit_forward_options_t;
+
+/** Write the defaults; size is `sizeof *options`. @since 0.1 */
+BEIT_API void beit_forward_options_init(beit_forward_options_t *options, size_t size);
+
+/** Forward pass for hosts with their own loss: keeps what beit_model_backward() reads.
+ *  @param pixels  (B,C,H,W) f32
+ *  @param mask    (B,N) u8 with M >= 1 ones
+ *  @param options NULL = defaults
+ *  @param logits  (M,V) f32: the masked patches, sample by sample, in row-major patch order
+ *  @return ::BEIT_E_ARGUMENT (an empty mask), ::BEIT_E_SHAPE, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND
+ *  @since 0.1 */
+BEIT_API beit_status_t beit_model_forward(beit_model_t *model, const beit_tensor_t *pixels,
+                                          const beit_tensor_t *mask,
+                                          const beit_forward_options_t *options,
+                                          const beit_tensor_t *logits);
+
+/** Backward pass of the last beit_model_forward(): adds d(loss)/d(parameter) to the gradients.
+ *  @param logits_grad (M,V) f32, d(loss)/d(logits)
+ *  @return ::BEIT_E_STATE without a forward pass before, ::BEIT_E_SHAPE, ::BEIT_E_BACKEND
+ *  @since 0.1 */
+BEIT_API beit_status_t beit_model_backward(beit_model_t *model, const beit_tensor_t *logits_grad);
+
+/** The gradients, same names and order as the weights; NULL before memory for training was
+ *  planned. @since 0.1 */
+BEIT_API beit_params_t *beit_model_gradients(beit_model_t *model);
+
+/** Set all gradients to zero. @return ::BEIT_E_STATE when there are none @since 0.1 */
+BEIT_API beit_status_t beit_model_zero_gradients(beit_model_t *model);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* BEIT_MODEL_H */
