@@ -15,7 +15,7 @@ beit_status_t beit__backend_open(beit__backend_t **out, beit_context_t *ctx,
 void beit__backend_close(beit__backend_t *backend);
 const char *beit__backend_name(const beit__backend_t *backend);
 const char *beit__backend_describe(const beit__backend_t *backend); /* "" when it has nothing */
-bool beit__backend_on_host(const beit__backend_t *backend); /* pointers are host memory */
+bool beit__backend_on_host(const beit__backend_t *backend);         /* pointers are host memory */
 
 /* Backend memory, zeroed, 64-byte aligned, counted in the context. */
 beit_status_t beit__backend_alloc(beit_context_t *ctx, size_t bytes, void **ptr);
