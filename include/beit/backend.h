@@ -9,9 +9,14 @@
  * names it. Calls into one opened instance never overlap.
  *
  * Unless marked "host", pointers are backend memory (alloc), f32, packed row-major; maps are NHWC,
- * weights stand in upstream's order. In-place operation is allowed only where said. Sums must not
- * depend on the number of workers. A struct ends where the caller's struct_size says: fields
- * beyond it read as zero.
+ * weights stand in upstream's order. In-place operation is allowed only where said; otherwise
+ * outputs overlap nothing. Sums must not depend on the number of workers. A struct ends where the
+ * caller's struct_size says: fields beyond it read as zero.
+ *
+ * Extents that count rows, samples, images or elements may be 0: then nothing is written, except
+ * host results (0, or unchanged where they are added to). Pointers are not NULL unless said.
+ * Memory marked "host" is the caller's again when the operation returns, and holds the results,
+ * also where `synchronize` is given.
  */
 #ifndef BEIT_BACKEND_H
 #define BEIT_BACKEND_H
@@ -44,7 +49,8 @@ typedef enum beit_epilogue {
 } beit_epilogue_t;
 
 /** C = epilogue(alpha op(A) op(B) + beta C + bias). op(A) is (m,k), op(B) is (k,n), C (m,n);
- *  `bias` is one value per column or NULL. `aux` is laid out like C. beta = 0 never reads C. */
+ *  `bias` is one value per column or NULL. `aux` is laid out like C, its batch items too, and
+ *  overlaps nothing. beta = 0 never reads C. stride_a and stride_b may be 0. */
 typedef struct beit_gemm_args {
     beit_op_t op;
     int64_t m, n, k;
@@ -59,7 +65,8 @@ typedef struct beit_gemm_args {
     int32_t reserved;
 } beit_gemm_args_t;
 
-/** y = (x - mean) * rstd * weight + bias per row, biased variance, eps inside the root. */
+/** y = (x - mean) * rstd * weight + bias per row, rstd = 1 / sqrt(biased variance + eps). y is made
+ *  from the mean and rstd as stored, so that it can be made again. */
 typedef struct beit_layernorm_forward_args {
     beit_op_t op;
     int64_t rows, cols;
@@ -70,7 +77,8 @@ typedef struct beit_layernorm_forward_args {
     int32_t normalize; /**< 1: statistics are given, only y is made */
 } beit_layernorm_forward_args_t;
 
-/** dx += gradient (accumulates), dweight +=, dbias +=. */
+/** With n = (x - mean) * rstd and g = dy * weight: dx += rstd (g - mean(g) - n mean(g n)), means
+ *  over the row; dweight += sum over rows of dy n; dbias += sum over rows of dy. */
 typedef struct beit_layernorm_backward_args {
     beit_op_t op;
     int64_t rows, cols;
@@ -113,8 +121,9 @@ typedef struct beit_scale_add_args {
 typedef struct beit_layer_scale_backward_args {
     beit_op_t op;
     int64_t n, k;
-    const float *w, *bias, *gamma, *g, *t;
-    float *dgamma, *dw, *dbias;
+    const float *w, *g;            /**< (n,k) */
+    const float *bias, *gamma, *t; /**< (n) */
+    float *dgamma, *dw, *dbias;    /**< (n), (n,k), (n) */
 } beit_layer_scale_backward_args_t;
 
 /** Where random numbers come from: Philox-4x32-10 with this key and the counter
@@ -135,11 +144,12 @@ typedef struct beit_dropout_args {
     int64_t samples, per_sample; /**< elements per sample */
     const float *x;
     float *y;
-    float rate;
+    float rate; /**< 0 <= rate < 1 */
     int32_t reserved;
 } beit_dropout_args_t;
 
-/** y[i,:] = x[index[i],:]; with `scatter`, y[index[i],:] += x[i,:] in the order of i. */
+/** y[i,:] = x[index[i],:]; with `scatter`, y[index[i],:] += x[i,:] in the order of i. An index may
+ *  occur more than once. */
 typedef struct beit_rows_args {
     beit_op_t op;
     int64_t rows, cols; /**< rows = number of indices */
@@ -171,7 +181,8 @@ typedef struct beit_embed_forward_args {
     float *y;                /**< (B,N+1,D) */
 } beit_embed_forward_args_t;
 
-/** Adjoint: dx (B,N,D) = dy where visible, 0 where masked; the other gradients are added to. */
+/** Adjoint: dx (B,N,D) = dy where visible, 0 where masked; the other gradients are added to
+ *  (dmask_token only where there is a mask). */
 typedef struct beit_embed_backward_args {
     beit_op_t op;
     int64_t batch, patches, cols;
@@ -216,7 +227,8 @@ typedef struct beit_attention_backward_args {
     beit_op_t op;
     int64_t batch, tokens, heads, width, ldqkv;
     const float *qkv, *bias, *o, *lse, *dout; /**< dout and o (B,T, heads width) */
-    float *dqkv;                              /**< (B,T,3 heads width), row stride ldqkv, written */
+    float *dqkv;                              /**< written, (B,T,3 heads width), row stride ldqkv;
+                                                   what lies between rows stays */
     float *dbias;                             /**< (heads,T,T) added to, or NULL */
     float scale;
     float drop_rate;
@@ -229,7 +241,7 @@ typedef struct beit_cross_entropy_args {
     beit_op_t op;
     int64_t rows, cols;
     float *logits;         /**< overwritten by the gradient times grad_scale when `backward` */
-    const int32_t *labels; /**< host, (rows) */
+    const int32_t *labels; /**< host, (rows), each in [0, cols) */
     double *loss;          /**< host, added to */
     int64_t *correct;      /**< host, added to */
     float grad_scale, smoothing;
@@ -245,9 +257,9 @@ typedef struct beit_argmax_args {
     int32_t *index; /**< host */
 } beit_argmax_args_t;
 
-/** Layout change of maps with y = scale*x + shift, and optionally v -> clamp((sigmoid(v)-0.1)/0.8)
- *  to [0,1] before that. to_nhwc: (B,C,H,W) -> (B,H,W,C); else the first `keep` channels of
- *  (B,H,W,C) -> (B,keep,H,W). */
+/** Layout change of maps with y = scale*x + shift; with `unmap_logit`, x is first replaced by
+ *  (sigmoid(x) - 0.1) / 0.8 clamped to [0,1]. to_nhwc: (B,C,H,W) -> (B,H,W,C), keep is not read;
+ *  else the first `keep` channels of (B,H,W,C) -> (B,keep,H,W). */
 typedef struct beit_layout_args {
     beit_op_t op;
     int64_t batch, channels, height, width;
@@ -259,13 +271,16 @@ typedef struct beit_layout_args {
 } beit_layout_args_t;
 
 /** Convolution over the larger map (B,H,W,I), the smaller (B,H',W',O),
- *  H' = (H + 2 pad - kernel)/stride + 1, weight (O,I,kernel,kernel), cross-correlation. Three
- *  operations share this struct:
+ *  H' = floor((H + 2 pad - kernel)/stride) + 1, weight (O,I,kernel,kernel), cross-correlation.
+ *  bias NULL = 0; beta = 0 never reads the output. Three operations share this struct:
  *  - conv_forward: small = act(alpha (conv(f(large)) + bias[O]) + beta small)
  *  - conv_transpose (its adjoint, also the input gradient):
  *      large = act(alpha (convT(small) + bias[I]) + beta large)
- *  - conv_weight_gradient: dweight += alpha * (d small) x f(large)
- *  f is ReLU with relu_input, else identity; act is ReLU with relu_output. */
+ *  - conv_weight_gradient: dweight[o,i,ky,kx] += alpha * sum over samples and small pixels (y,x)
+ *      of small[y,x,o] * f(large)[y stride + ky - pad, x stride + kx - pad, i]; the gradient of the
+ *      layer's other side stands in `small` (conv) or in `large` (transposed conv)
+ *  f is ReLU with relu_input (not read by conv_transpose), else identity; act is ReLU with
+ *  relu_output. */
 typedef struct beit_conv_args {
     beit_op_t op;
     int64_t batch, height, width;
@@ -285,7 +300,8 @@ typedef struct beit_relu_args {
     float *y;
 } beit_relu_args_t;
 
-/** (B,H,W,C) to half (2x2 maximum, floor) or double (nearest) size. */
+/** (B,H,W,C) to half, (B,floor(H/2),floor(W/2),C), the maximum of each 2x2 square; or to double,
+ *  (B,2H,2W,C), each value four times. */
 typedef struct beit_resample_args {
     beit_op_t op;
     int64_t batch, height, width, channels;
@@ -297,8 +313,11 @@ typedef struct beit_resample_args {
 
 /** Relaxed choice of a code per row: y = softmax((logits + g)/tau), g = -ln(-ln u), with u as in
  *  dropout, of element position*V + v of the sample; noise overrides g.
- *  mode (beit_dvae_sampling_t): 1 soft: y; 2, 3: choice[r] = first arg-max of y, y stays the soft
- *  value that the gradient needs. Backward: dlogits += gradient of that mode from dy. */
+ *  mode (beit_dvae_sampling_t): 1 soft: y; 2, 3: choice[r] = first arg-max of the y that is stored;
+ *  y stays the soft value that the gradient needs. Backward adds to dlogits, with J(p) = diag(p) -
+ *  p p^T: modes 1 and 2: J(y) dy / tau; 3 (ReinMax): 2 J(p1) dy - J(p0) dy / 2, where p0 =
+ *  softmax(logits) and p1 = max((onehot(choice) + softmax(logits/tau)) / 2, 1e-20), scaled to sum
+ *  1. Mode 3 reads logits and choice, and not y. */
 typedef struct beit_gumbel_args {
     beit_op_t op;
     beit_op_random_t random;
@@ -306,7 +325,7 @@ typedef struct beit_gumbel_args {
     const float *logits;               /**< (rows,V) */
     const float *noise;                /**< (rows,V) or NULL */
     float *y;                          /**< (rows,V): forward written, backward read */
-    int32_t *choice;                   /**< host (rows), modes 2 and 3 */
+    int32_t *choice;                   /**< host (rows), modes 2 and 3: forward written */
     const float *dy;                   /**< backward: (rows,V), gradient at the (hard) sample */
     float *dlogits;                    /**< backward: (rows,V), added to */
     float tau;
@@ -314,10 +333,10 @@ typedef struct beit_gumbel_args {
 } beit_gumbel_args_t;
 
 /** Terms on q = softmax(logits), each weighted, their sum's gradient added to dlogits:
- *  kl: sum over rows of KL(q||u) (direction 1) or KL(u||q) (2), times kl_weight; with
- *      `kl_epsilon` e: q + e in place of q in direction 1 (layout U's ln(softmax + 1e-10));
+ *  kl: sum over rows of KL(q||u), u = 1/V (direction 1), or KL(u||q) (2), times kl_weight; with
+ *      `kl_epsilon` e, direction 1 is sum (q + e)(ln(q + e) - ln u), as layout U executes it;
  *  balance: ln V - H(mean over rows of q); sharpness: mean over rows of H(q). Values are
- *  unweighted. */
+ *  unweighted, and all are written whatever the weights. */
 typedef struct beit_code_prior_args {
     beit_op_t op;
     int64_t rows, vocab;
@@ -329,8 +348,8 @@ typedef struct beit_code_prior_args {
     int32_t reserved;
 } beit_code_prior_args_t;
 
-/** loss += sum of rho(x - target); dx = grad_scale * rho'. kind: ::beit_recon_loss_t 1 square,
- *  2 smooth-L1. dx may be x. */
+/** loss += sum of rho(x - target); dx = grad_scale * rho'. kind (beit_recon_loss_t): 1 rho(d) = d^2;
+ *  2 smooth-L1, rho(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. dx may be x. */
 typedef struct beit_recon_args {
     beit_op_t op;
     int64_t count;
@@ -360,7 +379,8 @@ typedef struct beit_square_sum_args {
 
 /** One Adam step on `count` elements, in this order: g' = grad_scale g; coupled: g' += wd p, else
  *  p -= lr wd p; m = beta1 m + (1-beta1) g'; v = beta2 v + (1-beta2) g'^2;
- *  p -= lr/correction1 * m / (sqrt(v)/sqrt(correction2) + eps), correction_i = 1 - beta_i^t. */
+ *  p -= lr/correction1 * m / (sqrt(v)/sqrt(correction2) + eps), correction_i = 1 - beta_i^t with
+ *  the beta that stands here, a rounded 0.999: otherwise the two do not cancel at t = 1. */
 typedef struct beit_adam_args {
     beit_op_t op;
     int64_t count;
@@ -426,7 +446,7 @@ struct beit_backend_ops {
     const char *name;
 
     /** Open an instance. options: what the context was given, or NULL. Unknown keys are refused
-     *  by name. */
+     *  by name. NULL = no instance and no options; close may then be NULL too. */
     beit_status_t (*open)(void **self, const beit_backend_host_t *host, const char *options);
     void (*close)(void *self);
     /** One line about what this instance uses; NULL allowed. Borrowed until close. */
@@ -437,7 +457,9 @@ struct beit_backend_ops {
     beit_status_t (*upload)(void *self, void *dst, const void *src, size_t bytes);
     beit_status_t (*download)(void *self, void *dst, const void *src, size_t bytes);
     beit_status_t (*copy)(void *self, void *dst, const void *src, size_t bytes);
-    beit_status_t (*synchronize)(void *self); /**< NULL: every call is finished on return */
+    /** Wait for everything that was started; called before download and free. NULL: every call is
+     *  finished on return. */
+    beit_status_t (*synchronize)(void *self);
 
     /** Scratch bytes that an operation needs for these arguments. Called at planning time, with
      *  extents at least as large as later and pointers that may not be read. An operation whose

@@ -84,6 +84,7 @@ static beit_status_t transfer(beit__backend_t *backend, transfer_fn fn, void *ds
     if (bytes == 0)
         return BEIT_OK;
     if (!fn) {
+        BEIT__TRY(synchronize(backend));
         memmove(dst, src, bytes);
         return BEIT_OK;
     }

@@ -53,6 +53,14 @@ static beit_status_t plan(beit__run_t *run, beit_op_id_t id, const beit_op_t *ar
     return beit__backend_leave(backend, BEIT_OK, operations[id].name);
 }
 
+static beit_status_t perform(const beit__backend_t *backend, beit_op_id_t id, const beit_op_t *args)
+{
+    /* A lent operation reads at once what the backend's own may still be writing. */
+    if (backend->from_reference[id] && backend->ops.synchronize)
+        BEIT__TRY(backend->ops.synchronize(backend->self));
+    return operations[id].invoke(backend, args);
+}
+
 static beit_status_t execute(beit__run_t *run, beit_op_id_t id, beit_op_t *args)
 {
     beit__backend_t *backend = run->ctx->backend;
@@ -65,7 +73,7 @@ static beit_status_t execute(beit__run_t *run, beit_op_id_t id, beit_op_t *args)
     beit__backend_enter(backend);
     const size_t wanted = wanted_workspace(backend, id, args);
     const bool fits = wanted <= run->workspace_bytes;
-    const beit_status_t status = fits ? operations[id].invoke(backend, args) : BEIT_OK;
+    const beit_status_t status = fits ? perform(backend, id, args) : BEIT_OK;
     BEIT__TRY(beit__backend_leave(backend, status, operations[id].name));
     if (!fits)
         return beit__fail(BEIT_E_STATE,
