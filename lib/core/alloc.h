@@ -8,10 +8,10 @@
 #define BEIT__ALIGN 64u
 
 /* All return NULL and record BEIT_E_NOMEM's line when they cannot. ctx may be NULL: C library. */
-void *beit__alloc(beit_context_t *ctx, size_t bytes);              /* 64-byte aligned */
+void *beit__alloc(beit_context_t *ctx, size_t bytes);               /* 64-byte aligned */
 void *beit__calloc(beit_context_t *ctx, size_t count, size_t size); /* zeroed, overflow-checked */
-void beit__free(beit_context_t *ctx, void *ptr, size_t bytes);     /* bytes as allocated */
-char *beit__strdup(beit_context_t *ctx, const char *text);         /* free with strlen + 1 */
+void beit__free(beit_context_t *ctx, void *ptr, size_t bytes);      /* bytes as allocated */
+char *beit__strdup(beit_context_t *ctx, const char *text);          /* free with strlen + 1 */
 
 /* The same below the context, which does not exist yet or any more: uncounted. */
 extern const beit_allocator_t beit__c_library;

@@ -10,8 +10,8 @@ typedef enum beit__isa {
     BEIT__ISA_AVX512 = 2 /* F, BW, DQ, VL */
 } beit__isa_t;
 
-beit__isa_t beit__cpu_isa(void);               /* best level of this CPU and operating system */
-const char *beit__isa_name(beit__isa_t isa);   /* "c", "avx2", "avx512" */
+beit__isa_t beit__cpu_isa(void);             /* best level of this CPU and operating system */
+const char *beit__isa_name(beit__isa_t isa); /* "c", "avx2", "avx512" */
 
 /* CPUs this process may use, >= 1: affinity mask and cgroup quota (`cpu.max`, version 2). */
 int32_t beit__cpu_count(void);

@@ -40,10 +40,10 @@ typedef struct beit__draws {
 beit__draws_t beit__draws(uint64_t seed, beit__stream_t stream, uint64_t step, uint64_t sample,
                           uint32_t place);
 uint32_t beit__draw32(beit__draws_t *draws);
-double beit__draw_unit(beit__draws_t *draws);                 /* [0,1), 53 bits from two words */
+double beit__draw_unit(beit__draws_t *draws); /* [0,1), 53 bits from two words */
 double beit__draw_uniform(beit__draws_t *draws, double a, double b); /* a + (b-a) u */
-uint32_t beit__draw_below(beit__draws_t *draws, uint32_t n);  /* [0,n), unbiased by redrawing */
-double beit__draw_normal(beit__draws_t *draws);               /* inverse cdf of one unit draw */
+uint32_t beit__draw_below(beit__draws_t *draws, uint32_t n); /* [0,n), unbiased by redrawing */
+double beit__draw_normal(beit__draws_t *draws);              /* inverse cdf of one unit draw */
 
 /* ((x >> 9) + 0.5) 2^-23: 23 bits, so that it is exact and lies strictly inside (0,1). */
 static inline float beit__unit_float(uint32_t x)
