@@ -17,7 +17,7 @@ static size_t struct_size_of(const void *theirs)
     return size;
 }
 
-static beit_status_t check_size(const void *theirs, size_t oldest, const char *name)
+beit_status_t beit__abi_check(const void *theirs, size_t oldest, const char *name)
 {
     if (!theirs)
         return beit__fail(BEIT_E_ARGUMENT, "%s is NULL", name);
@@ -39,7 +39,7 @@ static size_t smaller(size_t a, size_t b)
 beit_status_t beit__abi_in(void *ours, size_t ours_size, size_t oldest, const void *theirs,
                            const char *name)
 {
-    BEIT__TRY(check_size(theirs, oldest, name));
+    BEIT__TRY(beit__abi_check(theirs, oldest, name));
     const size_t size = struct_size_of(theirs);
     const unsigned char *bytes = theirs;
     for (size_t i = ours_size; i < size; i++)
@@ -57,7 +57,7 @@ beit_status_t beit__abi_in(void *ours, size_t ours_size, size_t oldest, const vo
 beit_status_t beit__abi_out(void *theirs, const void *ours, size_t ours_size, size_t oldest,
                             const char *name)
 {
-    BEIT__TRY(check_size(theirs, oldest, name));
+    BEIT__TRY(beit__abi_check(theirs, oldest, name));
     beit__abi_init(theirs, struct_size_of(theirs), ours, ours_size);
     return BEIT_OK;
 }

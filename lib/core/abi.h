@@ -6,8 +6,11 @@
 
 #include <beit/base.h>
 
+/* Refuse NULL, sizes below `oldest` or above 4096: for structs that are written later. */
+beit_status_t beit__abi_check(const void *theirs, size_t oldest, const char *name);
+
 /* Copy the caller's struct into ours. `name` appears in the message; `oldest` is the size that
- * the struct had in its first release. Refuses NULL, sizes below `oldest` or above 4096. */
+ * the struct had in its first release. Checks as above. */
 beit_status_t beit__abi_in(void *ours, size_t ours_size, size_t oldest, const void *theirs,
                            const char *name);
 

@@ -1,15 +1,21 @@
-/* What was built. The build passes the two texts; files below do not depend on them. */
+/* What was built: numbers from the header, and the choices that the build made. */
 #include <beit/base.h>
-
-#ifndef BEIT__BUILD_ISAS
-#define BEIT__BUILD_ISAS "c"
-#endif
-#ifndef BEIT__BUILD_CBLAS
-#define BEIT__BUILD_CBLAS "none"
-#endif
 
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
+#define VERSION    TEXT(BEIT_VERSION_MAJOR) "." TEXT(BEIT_VERSION_MINOR) "." TEXT(BEIT_VERSION_PATCH)
+
+#ifdef BEIT_HAVE_X86_KERNELS
+#define KERNELS "c avx2 avx512"
+#else
+#define KERNELS "c"
+#endif
+
+#ifdef BEIT_HAVE_CBLAS
+#define BACKENDS "reference cblas"
+#else
+#define BACKENDS "reference"
+#endif
 
 uint32_t beit_version(void)
 {
@@ -23,6 +29,5 @@ uint32_t beit_abi_version(void)
 
 const char *beit_build_info(void)
 {
-    return "libbeit " TEXT(BEIT_VERSION_MAJOR) "." TEXT(BEIT_VERSION_MINOR) "." TEXT(
-        BEIT_VERSION_PATCH) ", kernels: " BEIT__BUILD_ISAS ", CBLAS: " BEIT__BUILD_CBLAS;
+    return "libbeit " VERSION ", backends: " BACKENDS ", kernels: " KERNELS;
 }
