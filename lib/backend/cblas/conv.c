@@ -1,0 +1,193 @@
+/* Convolution and its adjoint: rows of gathered pixels times a matrix of weights, block of pixels
+ * by block of pixels. Kernels of one pixel multiply the map where it stands. */
+#include <string.h>
+
+#include "backend/cblas/gather.h"
+#include "core/status.h"
+
+/* Gathered rows of one task share the second-level cache with the weights that pass by. */
+#define BLOCK_FLOATS 65536u
+#define MIN_PIXELS   48u
+#define MAX_PIXELS   384u
+/* Tasks that a map is cut into when its blocks may be smaller than the cache allows. */
+#define WANTED_TASKS 16u
+
+typedef struct conv {
+    const beit__cblas_t *self;
+    const beit_conv_args_t *a;
+    beit__gather_t gather;
+    beit__rhs_t weights;  /* (taps x C, N) */
+    const float *bias;    /* scaled by alpha, or NULL */
+    float *target;        /* (B, height, width, N) */
+    size_t height, width; /* of the target */
+    size_t columns, n;
+    size_t weight_n, weight_c; /* strides of the weight: per result and source channel */
+    size_t block;              /* pixels per task */
+    float *rows, *result;      /* scratch of worker 0 */
+    size_t rows_floats, result_floats;
+    bool in_place; /* the map itself is the left operand */
+    bool direct;   /* the target's rows are contiguous */
+} conv_t;
+
+static size_t block_pixels(size_t pixels, size_t columns)
+{
+    const size_t fits = beit__min(beit__max(BLOCK_FLOATS / columns, MIN_PIXELS), MAX_PIXELS);
+    const size_t wanted = beit__max(beit__pieces(pixels, WANTED_TASKS), MIN_PIXELS);
+    return beit__min(fits, wanted);
+}
+
+/* Rows of gathered pixels stand apart by no power of two. */
+static size_t row_stride(size_t columns)
+{
+    return beit__line_floats(columns) + BEIT__LINE_FLOATS;
+}
+
+static size_t rows_floats(size_t columns)
+{
+    return beit__max(BLOCK_FLOATS + MIN_PIXELS * row_stride(columns), MAX_PIXELS * row_stride(1));
+}
+
+static bool is_pointwise(const beit_conv_args_t *a)
+{
+    return a->kernel == 1 && a->stride == 1 && a->pad == 0;
+}
+
+/* Upper bound over all parities: with stride 1 it is met. */
+static size_t conv_space(const beit__cblas_t *self, const beit_conv_args_t *a, size_t c, size_t n)
+{
+    const size_t taps = beit__pieces((size_t)a->kernel, 1) * (size_t)a->kernel;
+    const size_t columns = taps * c;
+    const size_t scratch = rows_floats(columns) + MAX_PIXELS * beit__line_floats(n);
+    return (beit__rhs_floats(self, columns, n) + beit__line_floats(n) + self->workers * scratch) *
+           sizeof(float);
+}
+
+size_t beit__cblas_conv_forward_space(const beit__cblas_t *self, const beit_conv_args_t *a)
+{
+    return conv_space(self, a, (size_t)a->in_channels, (size_t)a->out_channels);
+}
+
+size_t beit__cblas_conv_transpose_space(const beit__cblas_t *self, const beit_conv_args_t *a)
+{
+    return conv_space(self, a, (size_t)a->out_channels, (size_t)a->in_channels);
+}
+
+/* One panel of the weights: rows in the order of the gathered pixels. */
+static void weights_task(void *arg, size_t panel, unsigned worker)
+{
+    (void)worker;
+    const conv_t *c = arg;
+    const beit__gather_t *g = &c->gather;
+    const size_t kernel = (size_t)c->a->kernel;
+    const beit__span_t span = beit__span(c->n, c->weights.width, panel);
+    float *dst = c->weights.data + panel * c->weights.stride;
+    for (size_t jy = 0; jy < g->y.taps; jy++)
+        for (size_t jx = 0; jx < g->x.taps; jx++) {
+            const size_t tap = (g->y.tap_first + g->y.tap_step * jy) * kernel + g->x.tap_first +
+                               g->x.tap_step * jx;
+            const float *w = c->a->weight + span.first * c->weight_n + tap;
+            for (size_t i = 0; i < g->channels; i++, dst += c->weights.ld, w += c->weight_c)
+                for (size_t j = 0; j < span.end - span.first; j++)
+                    dst[j] = w[j * c->weight_n];
+        }
+}
+
+static float *target_row(const conv_t *c, size_t pixel)
+{
+    const beit__axis_t *y = &c->gather.y, *x = &c->gather.x;
+    const size_t line = pixel / x->count;
+    const size_t row = y->first + y->every * (line % y->count);
+    const size_t column = x->first + x->every * (pixel % x->count);
+    return c->target + ((line / y->count * c->height + row) * c->width + column) * c->n;
+}
+
+static void conv_task(void *arg, size_t index, unsigned worker)
+{
+    const conv_t *c = arg;
+    const beit__kernels_t *k = &c->self->k;
+    const float beta = c->a->beta;
+    const beit__span_t pixels = beit__span(beit__gather_pixels(&c->gather), c->block, index);
+    const size_t m = pixels.end - pixels.first;
+    beit__lhs_view_t lhs = {c->gather.source + pixels.first * c->columns, c->columns,
+                            BEIT__LHS_ROWS};
+    if (!c->in_place) {
+        float *rows = c->rows + worker * c->rows_floats;
+        lhs.ld = row_stride(c->columns);
+        lhs.data = rows;
+        beit__gather_rows(c->self, &c->gather, pixels, rows, lhs.ld);
+    }
+    float *result = c->direct ? target_row(c, pixels.first) : c->result + worker * c->result_floats;
+    beit__product(c->self, m, lhs, &c->weights, c->a->alpha, c->direct ? beta : 0.0f, result, c->n);
+    for (size_t i = 0; i < m; i++) {
+        float *v = result + i * c->n, *y = c->direct ? v : target_row(c, pixels.first + i);
+        if (y != v && beta != 0.0f)
+            k->scale_add(c->n, y, NULL, beta, v, y);
+        else if (y != v)
+            memcpy(y, v, c->n * sizeof *y);
+        if (c->bias || c->a->relu_output)
+            k->epilogue[c->a->relu_output ? BEIT_EPILOGUE_RELU : BEIT_EPILOGUE_NONE](c->n, c->bias,
+                                                                                     NULL, y);
+    }
+}
+
+/* One gather of `gather`; everything else is set. */
+static beit_status_t run(conv_t *c)
+{
+    const size_t pixels = beit__gather_pixels(&c->gather);
+    if (pixels == 0 || c->n == 0)
+        return BEIT_OK;
+    c->columns = beit__gather_columns(&c->gather);
+    c->weights = beit__rhs(c->self, c->columns, c->n, c->a->op.workspace);
+    BEIT__TRY(beit__cblas_tasks(c->self, beit__rhs_panels(&c->weights), weights_task, c));
+    c->block = block_pixels(pixels, beit__max(1, c->columns));
+    return beit__cblas_products(c->self, beit__pieces(pixels, c->block), conv_task, c);
+}
+
+/* Lay out the workspace: weights, bias, then rows and results per worker. */
+static conv_t conv_plan(const beit__cblas_t *self, const beit_conv_args_t *a, size_t c, size_t n)
+{
+    const size_t columns = (size_t)(a->kernel * a->kernel) * c;
+    conv_t plan = {.self = self, .a = a, .n = n};
+    float *bias = (float *)a->op.workspace + beit__rhs_floats(self, columns, n);
+    if (a->bias) {
+        self->k.affine(n, a->alpha, 0.0f, a->bias, bias);
+        plan.bias = bias;
+    }
+    plan.rows_floats = rows_floats(columns);
+    plan.result_floats = MAX_PIXELS * beit__line_floats(n);
+    plan.rows = bias + beit__line_floats(n);
+    plan.result = plan.rows + self->workers * plan.rows_floats;
+    return plan;
+}
+
+beit_status_t beit__cblas_conv_forward(void *instance, const beit_conv_args_t *a)
+{
+    conv_t c = conv_plan(instance, a, (size_t)a->in_channels, (size_t)a->out_channels);
+    c.gather = beit__gather_forward(a);
+    c.target = a->small;
+    c.height = c.gather.y.count;
+    c.width = c.gather.x.count;
+    c.weight_c = (size_t)(a->kernel * a->kernel);
+    c.weight_n = c.weight_c * (size_t)a->in_channels;
+    c.in_place = is_pointwise(a) && !a->relu_input;
+    c.direct = true;
+    return run(&c);
+}
+
+beit_status_t beit__cblas_conv_transpose(void *instance, const beit_conv_args_t *a)
+{
+    conv_t c = conv_plan(instance, a, (size_t)a->out_channels, (size_t)a->in_channels);
+    c.target = a->large;
+    c.height = (size_t)a->height;
+    c.width = (size_t)a->width;
+    c.weight_n = (size_t)(a->kernel * a->kernel);
+    c.weight_c = c.weight_n * (size_t)a->in_channels;
+    c.in_place = is_pointwise(a);
+    c.direct = a->stride == 1;
+    for (size_t py = 0; py < (size_t)a->stride; py++)
+        for (size_t px = 0; px < (size_t)a->stride; px++) {
+            c.gather = beit__gather_transpose(a, py, px);
+            BEIT__TRY(run(&c));
+        }
+    return BEIT_OK;
+}

@@ -1,0 +1,182 @@
+/* Matrix products. With own kernels the right operand is packed once and shared; each task packs
+ * its block of the left one and finishes its tile, epilogue included, while that is in cache. With
+ * CBLAS each task is one call. Tiles follow from the shape alone. */
+#include "backend/cblas/blas.h"
+#include "backend/cblas/product.h"
+#include "core/status.h"
+
+/* Own kernels: a block of the left operand and the tile of C share the second-level cache. */
+#define ROW_TILE    144u
+#define COLUMN_TILE 768u
+#define K_BLOCK     384u
+/* CBLAS packs the whole right operand again in each call, hence taller tiles. */
+#define BLAS_ROW_TILE    394u
+#define BLAS_COLUMN_TILE 768u
+#define BLAS_MIN_TASKS   4u
+
+/* Equal parts of about `target`, a multiple of `unit`. */
+static size_t even_tile(size_t n, size_t target, size_t unit)
+{
+    return beit__round_up(beit__pieces(n, beit__pieces(n, target)), unit);
+}
+
+typedef struct gemm {
+    const beit__cblas_t *self;
+    const beit_gemm_args_t *a;
+    size_t m, n, k;
+    size_t row_tile, column_tile, columns, k_block;
+    beit__rhs_t rhs; /* own kernels: right operand, packed */
+    float *lhs;      /* own kernels: one block per worker */
+    size_t lhs_floats;
+} gemm_t;
+
+static size_t lhs_floats(const beit_gemm_args_t *a)
+{
+    const size_t rows = beit__min((size_t)a->m, ROW_TILE);
+    return beit__line_floats(rows * beit__min((size_t)a->k, K_BLOCK));
+}
+
+size_t beit__cblas_gemm_space(const beit__cblas_t *self, const beit_gemm_args_t *a)
+{
+    if (!self->own_gemm)
+        return 0;
+    const size_t rhs = beit__rhs_floats(self, (size_t)a->k, (size_t)a->n);
+    return (rhs + self->workers * lhs_floats(a)) * sizeof(float);
+}
+
+static void finish(const gemm_t *g, beit__span_t rows, beit__span_t columns, float *c, float *aux)
+{
+    const beit_gemm_args_t *a = g->a;
+    if (!a->bias && a->epilogue == BEIT_EPILOGUE_NONE)
+        return;
+    const float *bias = a->bias ? a->bias + columns.first : NULL;
+    for (size_t i = rows.first; i < rows.end; i++) {
+        const size_t at = i * (size_t)a->ldc + columns.first;
+        g->self->k.epilogue[a->epilogue](columns.end - columns.first, bias, aux ? aux + at : NULL,
+                                         c + at);
+    }
+}
+
+static void blas_task(void *arg, size_t index, unsigned worker)
+{
+    (void)worker;
+    const gemm_t *g = arg;
+    const beit_gemm_args_t *a = g->a;
+    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
+    const size_t item = index / tiles, tile = index % tiles;
+    const beit__span_t rows = beit__span(g->m, g->row_tile, tile / g->columns);
+    const beit__span_t columns = beit__span(g->n, g->column_tile, tile % g->columns);
+    const size_t lda = (size_t)a->lda, ldb = (size_t)a->ldb;
+    const float *lhs = a->a + item * (size_t)a->stride_a + rows.first * (a->trans_a ? 1 : lda);
+    const float *rhs = a->b + item * (size_t)a->stride_b + columns.first * (a->trans_b ? ldb : 1);
+    float *c = a->c + item * (size_t)a->stride_c;
+    beit__blas_sgemm(a->trans_a, a->trans_b, rows.end - rows.first, columns.end - columns.first,
+                     g->k, a->alpha, lhs, lda, rhs, ldb, a->beta,
+                     c + rows.first * (size_t)a->ldc + columns.first, (size_t)a->ldc);
+    finish(g, rows, columns, c, a->aux ? a->aux + item * (size_t)a->stride_c : NULL);
+}
+
+static beit_status_t blas_gemm(gemm_t *g)
+{
+    const bool whole = g->self->blas_threads > 1;
+    g->row_tile = whole ? g->m : even_tile(g->m, BLAS_ROW_TILE, 1);
+    g->column_tile = g->n;
+    if (!whole && beit__pieces(g->m, g->row_tile) < BLAS_MIN_TASKS)
+        g->column_tile = even_tile(g->n, BLAS_COLUMN_TILE, 1);
+    g->columns = beit__pieces(g->n, g->column_tile);
+    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
+    return beit__cblas_products(g->self, tiles * (size_t)g->a->batch, blas_task, g);
+}
+
+static void pack_task(void *arg, size_t index, unsigned worker)
+{
+    (void)worker;
+    const gemm_t *g = arg;
+    beit__rhs_pack(g->self, &g->rhs, index, g->a->b, (size_t)g->a->ldb, g->a->trans_b);
+}
+
+/* Rows [first, first + m) and columns [p, p + k) of the left operand, in panels. */
+static void pack_lhs(const gemm_t *g, beit__span_t rows, size_t p, size_t k, float *dst)
+{
+    const beit__kernels_t *kernels = &g->self->k;
+    const size_t lda = (size_t)g->a->lda, m = rows.end - rows.first;
+    const size_t panels = beit__panel_count(m, kernels->mr);
+    for (size_t i = 0, row = rows.first; i < panels; i++) {
+        const size_t height = beit__panel_height(m, panels, i);
+        if (g->a->trans_a)
+            kernels->pack_columns(k, height, g->a->a + p * lda + row, lda, false, dst, height);
+        else {
+            const float *pointers[BEIT__MAX_MR];
+            for (size_t r = 0; r < height; r++)
+                pointers[r] = g->a->a + (row + r) * lda + p;
+            kernels->pack_rows(height, k, pointers, false, dst, height);
+        }
+        row += height;
+        dst += height * k;
+    }
+}
+
+static void tile_task(void *arg, size_t index, unsigned worker)
+{
+    const gemm_t *g = arg;
+    const beit_gemm_args_t *a = g->a;
+    const beit__span_t rows = beit__span(g->m, g->row_tile, index / g->columns);
+    const beit__span_t columns = beit__span(g->n, g->column_tile, index % g->columns);
+    float *lhs = g->lhs + worker * g->lhs_floats;
+    float *c = a->c + rows.first * (size_t)a->ldc;
+    size_t p = 0;
+    do {
+        const size_t k = beit__min(g->k - p, g->k_block);
+        pack_lhs(g, rows, p, k, lhs);
+        for (size_t j = columns.first; j < columns.end; j += g->rhs.width)
+            g->self->k.strip(&(beit__strip_t){.m = rows.end - rows.first,
+                                              .n = beit__min(columns.end - j, g->rhs.width),
+                                              .k = k,
+                                              .a = lhs,
+                                              .b = g->rhs.data + (j * g->k + p * g->rhs.width),
+                                              .ldb = g->rhs.ld,
+                                              .c = c + j,
+                                              .ldc = (size_t)a->ldc,
+                                              .alpha = a->alpha,
+                                              .beta = p == 0 ? a->beta : 1.0f,
+                                              .lhs = BEIT__LHS_PACKED});
+        p += k;
+    } while (p < g->k);
+    finish(g, rows, columns, a->c, a->aux);
+}
+
+static beit_status_t own_gemm(gemm_t *g, const beit_gemm_args_t *a)
+{
+    g->a = a;
+    const size_t panels = beit__rhs_panels(&g->rhs);
+    BEIT__TRY(beit__cblas_tasks(g->self, panels, pack_task, g));
+    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
+    return beit__cblas_tasks(g->self, tiles, tile_task, g);
+}
+
+beit_status_t beit__cblas_gemm(void *instance, const beit_gemm_args_t *a)
+{
+    const beit__cblas_t *self = instance;
+    gemm_t g = {.self = self, .a = a, .m = (size_t)a->m, .n = (size_t)a->n, .k = (size_t)a->k};
+    if (g.m == 0 || g.n == 0)
+        return BEIT_OK;
+    if (!self->own_gemm)
+        return blas_gemm(&g);
+    g.row_tile = even_tile(g.m, ROW_TILE, 1);
+    g.column_tile = even_tile(g.n, COLUMN_TILE, self->k.nr);
+    g.columns = beit__pieces(g.n, g.column_tile);
+    g.k_block = g.k ? even_tile(g.k, K_BLOCK, 1) : 1;
+    g.rhs = beit__rhs(self, g.k, g.n, a->op.workspace);
+    g.lhs = g.rhs.data + beit__rhs_floats(self, g.k, g.n);
+    g.lhs_floats = lhs_floats(a);
+    for (int64_t i = 0; i < a->batch; i++) {
+        beit_gemm_args_t item = *a;
+        item.a += i * a->stride_a;
+        item.b += i * a->stride_b;
+        item.c += i * a->stride_c;
+        if (item.aux)
+            item.aux += i * a->stride_c;
+        BEIT__TRY(own_gemm(&g, &item));
+    }
+    return BEIT_OK;
+}

@@ -1,0 +1,42 @@
+/* Matrix products inside a task: the right-hand operand is prepared once, then multiplied by any
+ * number of row blocks. With own kernels "prepared" means cut into panels of nr columns; with
+ * CBLAS it is a plain row-major matrix. Layers above need not know which. */
+#ifndef BEIT_BACKEND_CBLAS_PRODUCT_H
+#define BEIT_BACKEND_CBLAS_PRODUCT_H
+
+#include "backend/cblas/cblas.h"
+
+/* A prepared right-hand operand (k,n). Element (p,j) is at
+ * data[(j / width) * stride + p * ld + j % width]. */
+typedef struct beit__rhs {
+    float *data;
+    size_t k, n;
+    size_t width;  /* columns per panel */
+    size_t stride; /* from panel to panel */
+    size_t ld;     /* from row to row */
+} beit__rhs_t;
+
+/* Describe an operand of k x n at `data`, which has beit__rhs_floats() elements. */
+size_t beit__rhs_floats(const beit__cblas_t *self, size_t k, size_t n);
+beit__rhs_t beit__rhs(const beit__cblas_t *self, size_t k, size_t n, float *data);
+size_t beit__rhs_panels(const beit__rhs_t *rhs);
+
+/* Fill one panel from (k,n), or from (n,k) when `trans`. */
+void beit__rhs_pack(const beit__cblas_t *self, const beit__rhs_t *rhs, size_t panel,
+                    const float *src, size_t lds, bool trans);
+/* Fill all panels. */
+void beit__rhs_pack_all(const beit__cblas_t *self, const beit__rhs_t *rhs, const float *src,
+                        size_t lds, bool trans);
+
+/* A left-hand operand. */
+typedef struct beit__lhs_view {
+    const float *data;
+    size_t ld;
+    beit__lhs_t layout; /* PACKED only with own kernels */
+} beit__lhs_view_t;
+
+/* c (m, rhs->n) = alpha lhs rhs + beta c. */
+void beit__product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,
+                   const beit__rhs_t *rhs, float alpha, float beta, float *c, size_t ldc);
+
+#endif
