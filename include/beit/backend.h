@@ -348,8 +348,8 @@ typedef struct beit_code_prior_args {
     int32_t reserved;
 } beit_code_prior_args_t;
 
-/** loss += sum of rho(x - target); dx = grad_scale * rho'. kind (beit_recon_loss_t): 1 rho(d) = d^2;
- *  2 smooth-L1, rho(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. dx may be x. */
+/** loss += sum of rho(x - target); dx = grad_scale * rho'. kind (beit_recon_loss_t): 1 square,
+ *  rho(d) = d^2; 2 smooth-L1, rho(d) = d^2 / 2 where |d| < 1, else |d| - 1/2. dx may be x. */
 typedef struct beit_recon_args {
     beit_op_t op;
     int64_t count;
