@@ -84,7 +84,7 @@ BEIT_API beit_status_t beit_views_make(beit_context_t *ctx, const beit_views_con
                                        const beit_tensor_t *token_pixels);
 
 /** Resize the box (left, top, width, height; NULL = all) of src (H, W, 3) u8 into dst
- *  (h, w, 3) u8, as Pillow's `resize`.
+ *  (h, w, 3) u8, as Pillow's `crop(box).resize(size)`: pixels outside the box have no influence.
  *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_SHAPE, ::BEIT_E_NOMEM @since 0.1 */
 BEIT_API beit_status_t beit_image_resize(beit_context_t *ctx, const beit_tensor_t *src,
                                          const int32_t *box, beit_filter_t filter,
