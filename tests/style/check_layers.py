@@ -28,6 +28,10 @@ SEAMS = {
     ("train", "model/model.h"),  # a trainer drives the networks and holds its parts
     ("train", "dvae/dvae.h"),
     ("train", "masker/masker.h"),
+    ("io", "model/model.h"),  # a checkpoint holds what a handle holds
+    ("io", "dvae/dvae.h"),
+    ("io", "masker/masker.h"),
+    ("io", "train/trainer.h"),
 }
 
 # Outside lib/: who may include internal headers at all. Unit and kernel tests do, hosts do not.

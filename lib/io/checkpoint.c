@@ -1,0 +1,193 @@
+/* Parameter sets, models and tokenizers to and from files. */
+#include <beit/checkpoint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/context.h"
+#include "core/status.h"
+#include "dvae/dvae.h"
+#include "io/config_json.h"
+#include "io/infer.h"
+#include "io/json.h"
+#include "io/sets.h"
+#include "model/model.h"
+
+#define LOAD_FLAGS (BEIT_LOAD_PARTIAL | BEIT_LOAD_IGNORE_EXTRA)
+
+static beit__set_t plain_set(const beit_params_t *params)
+{
+    return (beit__set_t){.prefix = "", .drop = "", .params = (beit_params_t *)params};
+}
+
+beit_status_t beit_params_save(const beit_params_t *params, const char *path, const beit_io_t *io)
+{
+    if (!params)
+        return beit__fail(BEIT_E_ARGUMENT, "params is NULL");
+    const beit__set_t set = plain_set(params);
+    return beit__sets_save(params->list->ctx, &set, 1, "params", NULL, NULL, path, io);
+}
+
+beit_status_t beit_params_load(beit_params_t *params, const char *path, const beit_io_t *io,
+                               uint32_t flags)
+{
+    if (!params)
+        return beit__fail(BEIT_E_ARGUMENT, "params is NULL");
+    if (flags & ~LOAD_FLAGS)
+        return beit__fail(BEIT_E_ARGUMENT, "flags is 0x%x, expected a combination of BEIT_LOAD_*",
+                          flags);
+    beit__checkpoint_t checkpoint;
+    BEIT__TRY(beit__checkpoint_open(&checkpoint, params->list->ctx, path, io));
+    const beit__set_t set = plain_set(params);
+    const beit_status_t status = beit__sets_load(&checkpoint, &set, 1, flags);
+    beit__checkpoint_close(&checkpoint);
+    return status;
+}
+
+/* ---- configurations in files ---- */
+
+static beit_status_t save_with_config(beit_context_t *ctx, const beit_params_t *params,
+                                      const char *name, beit__config_kind_t kind,
+                                      const void *config, const char *path, const beit_io_t *io)
+{
+    json_t *json = beit__config_to_json(kind, config);
+    if (!json)
+        return beit__fail(BEIT_E_NOMEM, "no memory for the header");
+    const beit__set_t set = plain_set(params);
+    return beit__sets_save(ctx, &set, 1, name, json, NULL, path, io);
+}
+
+/* Read a configuration of this kind; *found tells whether the file has one. A file of another kind
+ * is refused. */
+static beit_status_t read_config(const beit__checkpoint_t *checkpoint, const char *name,
+                                 beit__config_kind_t kind, void *config, bool *found)
+{
+    const char *path = checkpoint->source.name;
+    const char *stored = beit__safetensors_metadata(&checkpoint->file, BEIT__METADATA_KIND);
+    *found = false;
+    if (stored && strcmp(stored, name) != 0)
+        return beit__fail(BEIT_E_MISMATCH,
+                          "%s: holds a %s, not a %s; its weights can be read by "
+                          "beit_params_load()",
+                          path, stored, name);
+    json_t *json;
+    BEIT__TRY(beit__checkpoint_json(checkpoint, BEIT__METADATA_CONFIG, &json));
+    if (!json)
+        return BEIT_OK;
+    *found = true;
+    const beit_status_t status = beit__config_from_json(kind, config, json, path);
+    json_decref(json);
+    return status;
+}
+
+/* To the reader of a file a configuration that no handle accepts is damage. */
+static beit_status_t refused(const char *path, beit_status_t status)
+{
+    if (status != BEIT_E_ARGUMENT)
+        return status;
+    char reason[256];
+    (void)snprintf(reason, sizeof reason, "%s", beit_last_error());
+    return beit__fail(BEIT_E_FORMAT, "%s: its configuration is not acceptable: %s", path, reason);
+}
+
+/* ---- models ---- */
+
+beit_status_t beit_model_save(const beit_model_t *model, const char *path, const beit_io_t *io)
+{
+    if (!model)
+        return beit__fail(BEIT_E_ARGUMENT, "model is NULL");
+    beit_model_t *own = (beit_model_t *)model; /* only read */
+    return save_with_config(beit__model_context(own), beit_model_params(own), "model",
+                            BEIT__CONFIG_MODEL, beit__model_config(model), path, io);
+}
+
+static beit_status_t load_model(beit_model_t **out, beit_context_t *ctx,
+                                const beit__checkpoint_t *checkpoint)
+{
+    beit_model_config_t config;
+    bool found;
+    BEIT__TRY(read_config(checkpoint, "model", BEIT__CONFIG_MODEL, &config, &found));
+    if (!found)
+        return beit__fail(BEIT_E_MISMATCH,
+                          "%s: no libbeit.config in the metadata; create the model and read the "
+                          "weights by beit_params_load()",
+                          checkpoint->source.name);
+    BEIT__TRY(beit__plausible_model(&checkpoint->file, &config));
+    beit_model_t *model;
+    BEIT__TRY(refused(checkpoint->source.name, beit_model_create(&model, ctx, &config)));
+    const beit__set_t set = plain_set(beit_model_params(model));
+    const beit_status_t status = beit__sets_load(checkpoint, &set, 1, BEIT__LOAD_FRESH);
+    if (status == BEIT_OK)
+        *out = model;
+    else
+        beit_model_destroy(model);
+    return status;
+}
+
+beit_status_t beit_model_load(beit_model_t **out, beit_context_t *ctx, const char *path,
+                              const beit_io_t *io)
+{
+    if (!out)
+        return beit__fail(BEIT_E_ARGUMENT, "out is NULL");
+    *out = NULL;
+    beit_context_t *own;
+    BEIT__TRY(beit__context_acquire(&own, ctx));
+    beit__checkpoint_t checkpoint;
+    beit_status_t status = beit__checkpoint_open(&checkpoint, own, path, io);
+    if (status == BEIT_OK) {
+        status = load_model(out, own, &checkpoint);
+        beit__checkpoint_close(&checkpoint);
+    }
+    beit_context_unref(own);
+    return status;
+}
+
+/* ---- tokenizers ---- */
+
+beit_status_t beit_dvae_save(const beit_dvae_t *dvae, const char *path, const beit_io_t *io)
+{
+    if (!dvae)
+        return beit__fail(BEIT_E_ARGUMENT, "dvae is NULL");
+    beit_dvae_t *own = (beit_dvae_t *)dvae; /* only read */
+    return save_with_config(beit__dvae_context(own), beit_dvae_params(own), "dvae",
+                            BEIT__CONFIG_DVAE, beit__dvae_config(dvae), path, io);
+}
+
+static beit_status_t load_dvae(beit_dvae_t **out, beit_context_t *ctx,
+                               const beit__checkpoint_t *checkpoint)
+{
+    beit_dvae_config_t config;
+    const char *drop = "";
+    bool found;
+    BEIT__TRY(read_config(checkpoint, "dvae", BEIT__CONFIG_DVAE, &config, &found));
+    if (!found)
+        BEIT__TRY(beit__infer_dvae(&checkpoint->file, &config, &drop));
+    BEIT__TRY(beit__plausible_dvae(&checkpoint->file, &config));
+    beit_dvae_t *dvae;
+    BEIT__TRY(refused(checkpoint->source.name, beit_dvae_create(&dvae, ctx, &config)));
+    beit__set_t set = plain_set(beit_dvae_params(dvae));
+    set.drop = drop;
+    const beit_status_t status = beit__sets_load(checkpoint, &set, 1, BEIT__LOAD_FRESH);
+    if (status == BEIT_OK)
+        *out = dvae;
+    else
+        beit_dvae_destroy(dvae);
+    return status;
+}
+
+beit_status_t beit_dvae_load(beit_dvae_t **out, beit_context_t *ctx, const char *path,
+                             const beit_io_t *io)
+{
+    if (!out)
+        return beit__fail(BEIT_E_ARGUMENT, "out is NULL");
+    *out = NULL;
+    beit_context_t *own;
+    BEIT__TRY(beit__context_acquire(&own, ctx));
+    beit__checkpoint_t checkpoint;
+    beit_status_t status = beit__checkpoint_open(&checkpoint, own, path, io);
+    if (status == BEIT_OK) {
+        status = load_dvae(out, own, &checkpoint);
+        beit__checkpoint_close(&checkpoint);
+    }
+    beit_context_unref(own);
+    return status;
+}
