@@ -1,7 +1,9 @@
 /* Pillow's resize (`src/libImaging/Resample.c`), bit for bit: a separable filter whose support
  * grows with the reduction, weights normalised in double precision and then rounded to 22-bit
  * fixed point, bytes between the horizontal pass, which comes first, and the vertical one. The
- * order of operations in the weights is Pillow's, because the rounding shows in the pixels. */
+ * order of operations in the weights is Pillow's, because the rounding shows in the pixels. Checked
+ * against 9.4 to 12.0; releases from 12.3 on go vertically first where that is less work, which
+ * moves some bytes by a few units. */
 #include "data/resample.h"
 
 #include <math.h>
