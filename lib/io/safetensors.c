@@ -107,7 +107,7 @@ static beit_status_t parse_header(const beit__source_t *source, const char *text
 
 static beit_status_t load_header(beit__safetensors_t *file)
 {
-    size_t length;
+    size_t length = 0;
     BEIT__TRY(read_length(file->source, &length));
     char *text = beit__alloc(file->ctx, length);
     if (!text)
