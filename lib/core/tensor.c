@@ -99,7 +99,7 @@ beit_status_t beit__tensor_check(const beit_tensor_t *view, const char *name, be
     const size_t size = beit__dtype_size(view->dtype);
     if (beit__mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return beit__fail(BEIT_E_SHAPE, "%s: more bytes than can be addressed", name);
-    if ((uintptr_t)view->data % size)
+    if ((uintptr_t)view->data & (size - 1)) /* sizes are powers of two */
         return beit__fail(BEIT_E_ARGUMENT, "%s: data is %p, expected a multiple of %zu", name,
                           view->data, size);
     return BEIT_OK;
