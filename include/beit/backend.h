@@ -8,8 +8,8 @@
  * backend's when ::BEIT_BACKEND_HOST_MEMORY is set; otherwise creating the context fails and
  * names it. Calls into one opened instance never overlap.
  *
- * Unless marked "host", pointers are backend memory (alloc), f32, packed row-major; maps are NHWC,
- * weights stand in upstream's order. In-place operation is allowed only where said; otherwise
+ * Unless marked "host", pointers are backend memory (inside what alloc gave, aligned as floats
+ * are), f32, packed row-major; maps are NHWC, weights stand in upstream's order. In-place operation is allowed only where said; otherwise
  * outputs overlap nothing. Sums must not depend on the number of workers. A struct ends where the
  * caller's struct_size says: fields beyond it read as zero.
  *

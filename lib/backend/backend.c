@@ -120,7 +120,7 @@ void beit__backend_enter(beit__backend_t *backend)
 
 static beit_status_t settle(const beit__backend_t *backend, beit_status_t status, const char *what)
 {
-    if (status == BEIT_OK || reported)
+    if (status == BEIT_OK || reported || backend->builtin)
         return status > 0 ? BEIT_E_BACKEND : status;
     if (status > 0 || status < BEIT_E_ABI)
         return beit__fail(BEIT_E_BACKEND, "backend %s: %s returned %d, which is no status",
@@ -163,8 +163,11 @@ beit_status_t beit__backend_open(beit__backend_t **out, beit_context_t *ctx,
                                           .log_token = ctx,
                                           .set_error = host_set_error};
     backend->owner = ctx;
+    if (!ops)
+        ops = builtin[0];
     beit_status_t status;
-    BEIT__TRY_GOTO(copy_table(&backend->ops, ops ? ops : builtin[0]));
+    BEIT__TRY_GOTO(copy_table(&backend->ops, ops));
+    backend->builtin = ops == beit_backend_builtin(backend->ops.name);
     BEIT__TRY_GOTO(complete(backend));
     if (pthread_mutex_init(&backend->lock, NULL)) {
         status =

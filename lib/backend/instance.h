@@ -13,6 +13,7 @@ struct beit__backend {
     beit_context_t *owner; /* whose allocator this record came from */
     beit_backend_host_t host;
     pthread_mutex_t lock;
+    bool builtin;                       /* ours: its errors are worded already */
     bool from_reference[BEIT_OP_COUNT]; /* filled ops: their workspace is the reference's too */
 };
 
