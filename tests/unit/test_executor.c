@@ -145,6 +145,43 @@ static void many_short_loops(void **state)
     with_each_executor(run_many_loops);
 }
 
+/* The caller's task waits for the worker to come, the worker's outlasts it. */
+typedef struct meeting {
+    atomic_bool worker_came, worker_finished, caller_gave_up;
+} meeting_t;
+
+static void meet(void *arg, size_t index, unsigned worker)
+{
+    (void)index;
+    meeting_t *meeting = arg;
+    if (worker == 0) {
+        int patience = 10000; /* milliseconds */
+        while (!atomic_load(&meeting->worker_came) && patience-- > 0)
+            usleep(1000);
+        if (patience <= 0)
+            atomic_store(&meeting->caller_gave_up, true);
+    } else {
+        atomic_store(&meeting->worker_came, true);
+        usleep(5000);
+        atomic_store(&meeting->worker_finished, true);
+    }
+}
+
+static void sleeping_workers_come_and_are_waited_for(void **state)
+{
+    (void)state;
+    beit__pool_t *pool = new_pool(2);
+    const beit_executor_t executor = beit__pool_executor(pool);
+    for (int round = 0; round < 5; round++) {
+        meeting_t meeting = {0};
+        usleep(3000); /* much longer than a worker spins */
+        check_ok(beit__parallel_for(&executor, 2, meet, &meeting));
+        assert_false(atomic_load(&meeting.caller_gave_up));
+        assert_true(atomic_load(&meeting.worker_finished));
+    }
+    beit__pool_destroy(pool);
+}
+
 static void host_sees_only_real_loops(void **state)
 {
     (void)state;
@@ -241,22 +278,21 @@ static void workers_round_as_the_caller(void **state)
 {
     (void)state;
     float quotients[2][64];
+    volatile float one = 1, three = 3;
     beit__pool_t *pool = new_pool(4);
     const beit_executor_t executor = beit__pool_executor(pool);
+    const float nearest = one / three;
     check_ok(beit__parallel_for(&executor, 64, divide, quotients[0]));
-    fesetround(FE_UPWARD);
+    fesetround(FE_DOWNWARD);
+    const float down = one / three;
     const beit_status_t status = beit__parallel_for(&executor, 64, divide, quotients[1]);
     fesetround(FE_TONEAREST);
     check_ok(status);
     beit__pool_destroy(pool);
-    const float near = 1.0f / 3.0f; /* 0.33333334, already above: upward is the same or one more */
-    volatile float one = 1, three = 3;
-    fesetround(FE_UPWARD);
-    const float up = one / three;
-    fesetround(FE_TONEAREST);
+    assert_true(down < nearest);
     for (int i = 0; i < 64; i++) {
-        assert_true(quotients[0][i] == near);
-        assert_true(quotients[1][i] == up);
+        assert_true(quotients[0][i] == nearest);
+        assert_true(quotients[1][i] == down);
     }
 }
 
@@ -349,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_task_runs_once),
         cmocka_unit_test(many_short_loops),
+        cmocka_unit_test(sleeping_workers_come_and_are_waited_for),
         cmocka_unit_test(host_sees_only_real_loops),
         cmocka_unit_test(host_failure_is_passed_on),
         cmocka_unit_test(nested_loops_run_inline),

@@ -128,6 +128,11 @@ static void normal_has_its_moments(void **state)
     }
     check_near(sum / n, 0, 0.016);
     check_near(squares / n, 1, 0.023);
+
+    /* The unit draw 0 once in 2^53: as far out as the other end, not at infinity. */
+    beit__draws_t zero = {.left = 4};
+    const double lowest = beit__draw_normal(&zero);
+    assert_true(lowest < -8 && lowest > -9);
 }
 
 static void unit_float_is_inside(void **state)

@@ -145,9 +145,10 @@ static void sizes_are_checked_for_overflow(void **state)
     static const int64_t any[] = {BEIT__ANY, BEIT__ANY};
     static const int64_t shapes[][2] = {
         {INT64_C(1) << 40, INT64_C(1) << 40}, /* elements */
-        {INT64_C(1) << 31, INT64_C(1) << 31}, /* bytes only: 2^62 elements of 4 bytes */
+        {INT64_C(1) << 31, INT64_C(1) << 31}, /* bytes: 2^64 */
+        {INT64_C(1) << 30, INT64_C(1) << 31}, /* bytes: 2^63, more than pointers differ by */
         {3, INT64_C(1) << 62}};               /* elements beyond int64 */
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         beit_tensor_t view = {.data = numbers, .dtype = BEIT_F32, .ndim = 2};
         memcpy(view.shape, shapes[i], sizeof shapes[i]);
         view.stride[0] = shapes[i][1];
