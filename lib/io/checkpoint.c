@@ -12,6 +12,7 @@
 #include "io/sets.h"
 #include "model/model.h"
 
+#define PARAMS     "params"
 #define LOAD_FLAGS (BEIT_LOAD_PARTIAL | BEIT_LOAD_IGNORE_EXTRA)
 
 static beit__set_t plain_set(const beit_params_t *params)
@@ -24,7 +25,7 @@ beit_status_t beit_params_save(const beit_params_t *params, const char *path, co
     if (!params)
         return beit__fail(BEIT_E_ARGUMENT, "params is NULL");
     const beit__set_t set = plain_set(params);
-    return beit__sets_save(params->list->ctx, &set, 1, "params", NULL, NULL, path, io);
+    return beit__sets_save(params->list->ctx, &set, 1, PARAMS, NULL, NULL, path, io);
 }
 
 beit_status_t beit_params_load(beit_params_t *params, const char *path, const beit_io_t *io,
@@ -56,15 +57,15 @@ static beit_status_t save_with_config(beit_context_t *ctx, const beit_params_t *
     return beit__sets_save(ctx, &set, 1, name, json, NULL, path, io);
 }
 
-/* Read a configuration of this kind; *found tells whether the file has one. A file of another kind
- * is refused. */
+/* Read a configuration of this kind; *found tells whether the file has one, which bare parameter
+ * sets and foreign files have not. A file of another kind is refused. */
 static beit_status_t read_config(const beit__checkpoint_t *checkpoint, const char *name,
                                  beit__config_kind_t kind, void *config, bool *found)
 {
     const char *path = checkpoint->source.name;
     const char *stored = beit__safetensors_metadata(&checkpoint->file, BEIT__METADATA_KIND);
     *found = false;
-    if (stored && strcmp(stored, name) != 0)
+    if (stored && strcmp(stored, name) != 0 && strcmp(stored, PARAMS) != 0)
         return beit__fail(BEIT_E_MISMATCH,
                           "%s: holds a %s, not a %s; its weights can be read by "
                           "beit_params_load()",

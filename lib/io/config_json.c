@@ -253,7 +253,7 @@ static void print_field(const field_t *field, const void *config, char *text, si
     else if (field->type == FIELD_U64)
         (void)snprintf(text, size, "%" PRIu64, value.u64);
     else
-        (void)snprintf(text, size, "%.9g", (double)value.f32);
+        (void)snprintf(text, size, "%.9g", beit__json_shortest(value.f32));
 }
 
 beit_status_t beit__config_compare(beit__config_kind_t kind, const void *stored,

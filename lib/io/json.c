@@ -29,18 +29,14 @@ char *beit__json_text(beit_context_t *ctx, const json_t *json, size_t *bytes)
     return text;
 }
 
+bool beit__json_is_nomem(const json_error_t *error)
+{
+    return !error->text[0] || json_error_code(error) == json_error_out_of_memory;
+}
+
 json_t *beit__json_float(float value)
 {
-    /* Printing and reading use the same locale, so its decimal point does not matter. */
-    double real = (double)value;
-    for (int digits = FLOAT_DIGITS_LEAST; digits <= FLOAT_DIGITS_MOST; digits++) {
-        char text[32];
-        (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        real = strtod(text, NULL);
-        if ((float)real == value)
-            break;
-    }
-    return json_real(real);
+    return json_real(beit__json_shortest(value));
 }
 
 json_t *beit__json_u64(uint64_t value)

@@ -5,12 +5,18 @@
 
 #include <beit/base.h>
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Compact, in order of insertion, reals as short as they read back exactly as float. NULL on lack
  * of memory or when json is NULL. Free with beit__free(ctx, text, *bytes). */
 char *beit__json_text(beit_context_t *ctx, const json_t *json, size_t *bytes);
 
-/* A float as a real that prints with few digits: 0.05, not 0.0500000007. */
+/* Whether parsing failed for lack of memory. Jansson says so in some places and leaves the error's
+ * text empty in others; what is wrong with the input it always says. */
+bool beit__json_is_nomem(const json_error_t *error);
+
+/* The real with the fewest digits that reads back as this float: 0.05, not 0.0500000007. */
+double beit__json_shortest(float value);
 json_t *beit__json_float(float value);
 
 /* Natural numbers that jansson's signed integers cannot hold become decimal strings. */

@@ -13,6 +13,7 @@
 #include "core/status.h"
 #include "core/tensor.h"
 #include "io/checksum.h"
+#include "io/json.h"
 #include "io/sniff.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are stored in host order");
@@ -98,7 +99,7 @@ static beit_status_t parse_header(const beit__source_t *source, const char *text
     *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (*root)
         return BEIT_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (beit__json_is_nomem(&error))
         return beit__fail(BEIT_E_NOMEM, "%s: no memory for a header of %zu bytes", source->name,
                           length);
     return beit__fail(BEIT_E_FORMAT, "%s: byte %d of the header: %s", source->name, error.position,

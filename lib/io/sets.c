@@ -136,7 +136,7 @@ beit_status_t beit__checkpoint_json(const beit__checkpoint_t *checkpoint, const 
     *json = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     if (*json)
         return BEIT_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (beit__json_is_nomem(&error))
         return beit__fail(BEIT_E_NOMEM, "%s: no memory for %s", checkpoint->source.name, key);
     return beit__fail(BEIT_E_FORMAT, "%s: %s is not JSON: %s", checkpoint->source.name, key,
                       error.text);
