@@ -11,6 +11,7 @@ be told from a shift. The same formulas are in tests/unit/picture.h.
 """
 import itertools
 import sys
+import textwrap
 import zlib
 
 import PIL
@@ -164,7 +165,7 @@ def main():
     for kind, cases in (("resize", resize_cases()), ("views", view_cases())):
         print(f"static const golden_{kind}_t golden_{kind}[] = {{")
         for case in cases:
-            print(f"    {case},")
+            print(textwrap.fill(case + ",", 96, initial_indent=" " * 4, subsequent_indent=" " * 8))
         print("};\n")
     print("#endif")
 
