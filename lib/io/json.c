@@ -34,6 +34,20 @@ bool beit__json_is_nomem(const json_error_t *error)
     return !error->text[0] || json_error_code(error) == json_error_out_of_memory;
 }
 
+double beit__json_shortest(float value)
+{
+    /* Printing and reading use the same locale, so its decimal point does not matter. */
+    double real = (double)value;
+    for (int digits = FLOAT_DIGITS_LEAST; digits <= FLOAT_DIGITS_MOST; digits++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        real = strtod(text, NULL);
+        if ((float)real == value)
+            break;
+    }
+    return real;
+}
+
 json_t *beit__json_float(float value)
 {
     return json_real(beit__json_shortest(value));
