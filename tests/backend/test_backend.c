@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "backend/backend.h"
@@ -133,6 +134,7 @@ static struct partial {
     int opened, closed, gelus, syncs;
     const beit_backend_host_t *host;
     beit_status_t open_status, gelu_status;
+    beit_op_t last;      /* what gelu was given */
     const char *message; /* said through set_error before failing, or NULL */
 } partial;
 
@@ -173,6 +175,7 @@ static beit_status_t partial_gelu(void *self, const beit_gelu_forward_args_t *a)
 {
     assert_ptr_equal(self, &partial);
     partial.gelus++;
+    partial.last = a->op;
     if (partial.gelu_status != BEIT_OK && partial.message)
         partial.host->set_error(partial.message);
     for (int64_t i = 0; i < a->count; i++)
@@ -227,6 +230,10 @@ static void missing_operations_come_from_the_reference(void **state)
     assert_int_equal(partial.gelus, 1);
     assert_int_equal(partial.syncs, 0);
 
+    assert_int_equal(partial.last.struct_size, sizeof(beit_gelu_forward_args_t));
+    assert_null(partial.last.workspace);
+    assert_int_equal(partial.last.workspace_bytes, 0);
+
     /* lent, with the reference's workspace, after what runs has finished */
     float sum = 1;
     const float x[2] = {2, 3};
@@ -238,7 +245,19 @@ static void missing_operations_come_from_the_reference(void **state)
     check_ok(beit__column_sum(&run, &a));
     check_near((double)sum, 6, 0);
     assert_int_equal(partial.syncs, 1);
+    beit_gelu_forward_args_t g = {.count = 1, .x = x, .y = &y};
+    check_ok(beit__gelu_forward(&run, &g));
+    assert_ptr_equal(partial.last.workspace, run.workspace);
+    assert_int_equal(partial.last.workspace_bytes, sizeof(double));
     beit__run_release(&run);
+
+    /* the host reads and writes after what runs has finished, too */
+    partial.syncs = 0;
+    check_ok(beit__download(ctx, &sum, x, sizeof sum));
+    assert_true(partial.syncs > 0);
+    partial.syncs = 0;
+    check_ok(beit__upload(ctx, &sum, x, sizeof sum));
+    assert_true(partial.syncs > 0);
 
     /* the field behind the table's end is not read */
     float filled = 0;
@@ -388,6 +407,32 @@ static void memory_is_zeroed_aligned_and_counted(void **state)
     assert_int_equal(toy_device_counts.open, 0);
 }
 
+static int waits;
+
+static beit_status_t waiting_synchronize(void *self)
+{
+    (void)self;
+    waits++;
+    return BEIT_OK;
+}
+
+static void download_and_free_wait_for_what_runs(void **state)
+{
+    (void)state;
+    beit_backend_ops_t ops = toy_device_ops;
+    ops.synchronize = waiting_synchronize;
+    beit_context_t *ctx = context_on(&ops);
+    void *ptr;
+    float x;
+    check_ok(beit__backend_alloc(ctx, sizeof x, &ptr));
+    waits = 0;
+    check_ok(beit__download(ctx, &x, ptr, sizeof x));
+    assert_int_equal(waits, 1);
+    beit__backend_free(ctx, ptr, sizeof x);
+    assert_int_equal(waits, 2);
+    beit_context_unref(ctx);
+}
+
 static beit_status_t failing_fill(void *self, const beit_fill_args_t *a)
 {
     (void)self, (void)a;
@@ -500,14 +545,16 @@ static beit_status_t lonely_fill(void *self, const beit_fill_args_t *a)
     (void)self, (void)a;
     if (atomic_fetch_add(&inside, 1) > 0)
         atomic_fetch_add(&overlaps, 1);
-    for (volatile int i = 0; i < 1000; i++)
-        continue;
+    sched_yield(); /* let another thread in, if it can */
     atomic_fetch_sub(&inside, 1);
     return BEIT_OK;
 }
 
+static pthread_barrier_t start;
+
 static void *call_often(void *arg)
 {
+    pthread_barrier_wait(&start);
     beit_fill_args_t a = {.count = 0};
     beit__run_t run = {.ctx = arg};
     for (int i = 0; i < CALLS; i++)
@@ -523,10 +570,12 @@ static void calls_of_different_threads_do_not_overlap(void **state)
     ops.fill = lonely_fill;
     beit_context_t *ctx = context_on(&ops);
     pthread_t threads[THREADS];
+    assert_int_equal(pthread_barrier_init(&start, NULL, THREADS), 0);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_often, ctx), 0);
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    pthread_barrier_destroy(&start);
     assert_int_equal(atomic_load(&overlaps), 0);
     beit_context_unref(ctx);
 }
@@ -545,6 +594,7 @@ int main(void)
         cmocka_unit_test(planning_computes_nothing_and_keeps_the_maximum),
         cmocka_unit_test(too_small_a_workspace_is_our_error),
         cmocka_unit_test(memory_is_zeroed_aligned_and_counted),
+        cmocka_unit_test(download_and_free_wait_for_what_runs),
         cmocka_unit_test(failed_allocations_leave_nothing),
         cmocka_unit_test(a_grown_workspace_that_fails_keeps_the_old),
         cmocka_unit_test(each_operation_is_traced_on_request),
