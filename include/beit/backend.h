@@ -9,9 +9,9 @@
  * names it. Calls into one opened instance never overlap.
  *
  * Unless marked "host", pointers are backend memory (inside what alloc gave, aligned as floats
- * are), f32, packed row-major; maps are NHWC, weights stand in upstream's order. In-place operation is allowed only where said; otherwise
- * outputs overlap nothing. Sums must not depend on the number of workers. A struct ends where the
- * caller's struct_size says: fields beyond it read as zero.
+ * are), f32, packed row-major; maps are NHWC, weights stand in upstream's order. In-place operation
+ * is allowed only where said; otherwise outputs overlap nothing. Sums must not depend on the number
+ * of workers. A struct ends where the caller's struct_size says: fields beyond it read as zero.
  *
  * Extents that count rows, samples, images or elements may be 0: then nothing is written, except
  * host results (0, or unchanged where they are added to). Pointers are not NULL unless said.
@@ -29,9 +29,10 @@ extern "C" {
 
 #define BEIT_BACKEND_ABI 1u
 
-#define BEIT_BACKEND_HOST_MEMORY 1u   /**< pointers are host memory; alloc, free, upload, download
-                                           and copy may be NULL */
-#define BEIT_BACKEND_DETERMINISTIC 2u /**< results do not depend on the number of workers */
+/** Pointers are host memory; alloc, free, upload, download and copy may be NULL. */
+#define BEIT_BACKEND_HOST_MEMORY 1u
+/** Results do not depend on the number of workers. */
+#define BEIT_BACKEND_DETERMINISTIC 2u
 
 /** First member of every argument struct. */
 typedef struct beit_op {
@@ -43,9 +44,9 @@ typedef struct beit_op {
 /** What a product does with each element v before storing it. */
 typedef enum beit_epilogue {
     BEIT_EPILOGUE_NONE = 0,
-    BEIT_EPILOGUE_GELU = 1,         /**< aux = v (if not NULL), c = gelu(v), exact erf form */
+    BEIT_EPILOGUE_GELU = 1,          /**< aux = v (if not NULL), c = gelu(v), exact erf form */
     BEIT_EPILOGUE_GELU_BACKWARD = 2, /**< c = v * gelu'(aux) */
-    BEIT_EPILOGUE_RELU = 3          /**< c = max(v, 0) */
+    BEIT_EPILOGUE_RELU = 3           /**< c = max(v, 0) */
 } beit_epilogue_t;
 
 /** C = epilogue(alpha op(A) op(B) + beta C + bias). op(A) is (m,k), op(B) is (k,n), C (m,n);
@@ -83,7 +84,7 @@ typedef struct beit_layernorm_backward_args {
     beit_op_t op;
     int64_t rows, cols;
     const float *dy, *x, *weight, *mean, *rstd;
-    float *dx;             /**< added to; NULL = not wanted. May not alias dy */
+    float *dx;              /**< added to; NULL = not wanted. May not alias dy */
     float *dweight, *dbias; /**< added to */
 } beit_layernorm_backward_args_t;
 
@@ -341,7 +342,7 @@ typedef struct beit_code_prior_args {
     beit_op_t op;
     int64_t rows, vocab;
     const float *logits;
-    float *dlogits; /**< NULL = values only */
+    float *dlogits;                   /**< NULL = values only */
     double *kl, *balance, *sharpness; /**< host, written */
     float kl_weight, kl_epsilon, balance_weight, sharpness_weight;
     int32_t kl_direction;
