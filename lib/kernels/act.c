@@ -49,8 +49,10 @@ static void epilogue_gelu_backward_c(size_t n, const float *bias, float *aux, fl
 static void epilogue_relu_c(size_t n, const float *bias, float *aux, float *c)
 {
     (void)aux;
-    for (size_t i = 0; i < n; i++)
-        c[i] = fmaxf(biased(bias, c, i), 0.0f);
+    for (size_t i = 0; i < n; i++) {
+        const float v = biased(bias, c, i);
+        c[i] = v < 0.0f ? 0.0f : v;
+    }
 }
 
 static void gelu_c(size_t n, const float *x, float *y)
@@ -62,7 +64,7 @@ static void gelu_c(size_t n, const float *x, float *y)
 static void relu_c(size_t n, const float *x, float *y)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+        y[i] = x[i] < 0.0f ? 0.0f : x[i];
 }
 
 static void relu_backward_c(size_t n, const float *x, const float *dy, float *y)

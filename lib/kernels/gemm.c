@@ -1,6 +1,4 @@
 /* Products of panels in C, written so that the compiler keeps a block of C in registers. */
-#include <string.h>
-
 #include "kernels/levels.h"
 
 enum { MR = 4, NR = 16 };
@@ -36,36 +34,9 @@ static void strip_c(const beit__strip_t *s)
     }
 }
 
-static float rectify(float x, bool relu)
-{
-    return relu && x < 0.0f ? 0.0f : x;
-}
-
-static void pack_rows_c(size_t m, size_t k, const float *const *rows, bool relu, float *dst,
-                        size_t ldd)
-{
-    for (size_t p = 0; p < k; p++, dst += ldd) {
-        for (size_t i = 0; i < m; i++)
-            dst[i] = rectify(rows[i][p], relu);
-        memset(dst + m, 0, (ldd - m) * sizeof *dst);
-    }
-}
-
-static void pack_columns_c(size_t k, size_t n, const float *src, size_t lds, bool relu, float *dst,
-                           size_t ldd)
-{
-    for (size_t p = 0; p < k; p++, dst += ldd, src += lds) {
-        for (size_t j = 0; j < n; j++)
-            dst[j] = rectify(src[j], relu);
-        memset(dst + n, 0, (ldd - n) * sizeof *dst);
-    }
-}
-
 void beit__fill_gemm_c(beit__kernels_t *k)
 {
     k->mr = MR;
     k->nr = NR;
     k->strip = strip_c;
-    k->pack_rows = pack_rows_c;
-    k->pack_columns = pack_columns_c;
 }
