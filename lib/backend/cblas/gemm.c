@@ -1,14 +1,18 @@
-/* Matrix products. With own kernels the right operand is packed once and shared; each task packs
- * its block of the left one and finishes its tile, epilogue included, while that is in cache. With
- * CBLAS each task is one call. Tiles follow from the shape alone. */
+/* Matrix products. With own kernels the right operand is packed and shared, a band of columns at a
+ * time; each task packs its block of the left one and finishes its tile, epilogue included, while
+ * that is in cache. With CBLAS each task is one call. Tiles follow from the shape alone. */
 #include "backend/cblas/blas.h"
 #include "backend/cblas/product.h"
 #include "core/status.h"
 
 /* Own kernels: a block of the left operand and the tile of C share the second-level cache. */
-#define ROW_TILE    144u
+#define ROW_TILE    112u
 #define COLUMN_TILE 768u
-#define K_BLOCK     384u
+#define K_BLOCK     800u
+/* A packed band of the right operand stays in the last-level cache. */
+#define BAND_FLOATS (2u << 20)
+/* Panels of the right operand that one task packs. */
+#define PACK_PANELS 4u
 /* CBLAS packs the whole right operand again in each call, hence taller tiles. */
 #define BLAS_ROW_TILE    394u
 #define BLAS_COLUMN_TILE 768u
@@ -24,7 +28,7 @@ typedef struct gemm {
     const beit__cblas_t *self;
     const beit_gemm_args_t *a;
     size_t m, n, k;
-    size_t row_tile, column_tile, columns, k_block;
+    size_t row_tile, column_tile, k_block;
     beit__rhs_t rhs; /* own kernels: right operand, packed */
     float *lhs;      /* own kernels: one block per worker */
     size_t lhs_floats;
@@ -40,7 +44,9 @@ size_t beit__cblas_gemm_space(const beit__cblas_t *self, const beit_gemm_args_t 
 {
     if (!self->own_gemm)
         return 0;
-    const size_t rhs = beit__rhs_floats(self, (size_t)a->k, (size_t)a->n);
+    const size_t narrow = beit__rhs_floats(self, (size_t)a->k, COLUMN_TILE);
+    const size_t rhs = beit__min(beit__rhs_floats(self, (size_t)a->k, (size_t)a->n),
+                                 beit__max(BAND_FLOATS, narrow));
     return (rhs + self->workers * lhs_floats(a)) * sizeof(float);
 }
 
@@ -62,10 +68,11 @@ static void blas_task(void *arg, size_t index, unsigned worker)
     (void)worker;
     const gemm_t *g = arg;
     const beit_gemm_args_t *a = g->a;
-    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
+    const size_t row_tiles = beit__pieces(g->m, g->row_tile);
+    const size_t tiles = row_tiles * beit__pieces(g->n, g->column_tile);
     const size_t item = index / tiles, tile = index % tiles;
-    const beit__span_t rows = beit__span(g->m, g->row_tile, tile / g->columns);
-    const beit__span_t columns = beit__span(g->n, g->column_tile, tile % g->columns);
+    const beit__span_t rows = beit__span(g->m, g->row_tile, tile % row_tiles);
+    const beit__span_t columns = beit__span(g->n, g->column_tile, tile / row_tiles);
     const size_t lda = (size_t)a->lda, ldb = (size_t)a->ldb;
     const float *lhs = a->a + item * (size_t)a->stride_a + rows.first * (a->trans_a ? 1 : lda);
     const float *rhs = a->b + item * (size_t)a->stride_b + columns.first * (a->trans_b ? ldb : 1);
@@ -76,41 +83,42 @@ static void blas_task(void *arg, size_t index, unsigned worker)
     finish(g, rows, columns, c, a->aux ? a->aux + item * (size_t)a->stride_c : NULL);
 }
 
-static beit_status_t blas_gemm(gemm_t *g)
+static beit_status_t blas_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
 {
-    const bool whole = g->self->blas_threads > 1;
-    g->row_tile = whole ? g->m : even_tile(g->m, BLAS_ROW_TILE, 1);
-    g->column_tile = g->n;
-    if (!whole && beit__pieces(g->m, g->row_tile) < BLAS_MIN_TASKS)
-        g->column_tile = even_tile(g->n, BLAS_COLUMN_TILE, 1);
-    g->columns = beit__pieces(g->n, g->column_tile);
-    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
-    return beit__cblas_products(g->self, tiles * (size_t)g->a->batch, blas_task, g);
+    gemm_t g = {.self = self, .a = a, .m = (size_t)a->m, .n = (size_t)a->n, .k = (size_t)a->k};
+    const bool whole = self->blas_threads > 1;
+    g.row_tile = whole ? g.m : even_tile(g.m, BLAS_ROW_TILE, 1);
+    g.column_tile = g.n;
+    if (!whole && beit__pieces(g.m, g.row_tile) < BLAS_MIN_TASKS)
+        g.column_tile = even_tile(g.n, BLAS_COLUMN_TILE, 1);
+    const size_t tiles = beit__pieces(g.m, g.row_tile) * beit__pieces(g.n, g.column_tile);
+    return beit__cblas_products(self, tiles * (size_t)a->batch, blas_task, &g);
 }
 
 static void pack_task(void *arg, size_t index, unsigned worker)
 {
     (void)worker;
     const gemm_t *g = arg;
-    beit__rhs_pack(g->self, &g->rhs, index, g->a->b, (size_t)g->a->ldb, g->a->trans_b);
+    const beit__span_t panels = beit__span(beit__rhs_panels(&g->rhs), PACK_PANELS, index);
+    beit__rhs_pack(g->self, &g->rhs, panels, g->a->b, (size_t)g->a->ldb, g->a->trans_b);
 }
 
-/* Rows [first, first + m) and columns [p, p + k) of the left operand, in panels. */
+/* Rows and columns [p, p + k) of the left operand, in panels. */
 static void pack_lhs(const gemm_t *g, beit__span_t rows, size_t p, size_t k, float *dst)
 {
     const beit__kernels_t *kernels = &g->self->k;
     const size_t lda = (size_t)g->a->lda, m = rows.end - rows.first;
     const size_t panels = beit__panel_count(m, kernels->mr);
+    if (g->a->trans_a) {
+        beit__pack_across(kernels, k, m, panels, g->a->a + p * lda + rows.first, lda, dst);
+        return;
+    }
     for (size_t i = 0, row = rows.first; i < panels; i++) {
+        const float *pointers[BEIT__MAX_MR];
         const size_t height = beit__panel_height(m, panels, i);
-        if (g->a->trans_a)
-            kernels->pack_columns(k, height, g->a->a + p * lda + row, lda, false, dst, height);
-        else {
-            const float *pointers[BEIT__MAX_MR];
-            for (size_t r = 0; r < height; r++)
-                pointers[r] = g->a->a + (row + r) * lda + p;
-            kernels->pack_rows(height, k, pointers, false, dst, height);
-        }
+        for (size_t r = 0; r < height; r++)
+            pointers[r] = g->a->a + (row + r) * lda + p;
+        kernels->pack_rows(height, k, pointers, false, dst, height);
         row += height;
         dst += height * k;
     }
@@ -120,8 +128,9 @@ static void tile_task(void *arg, size_t index, unsigned worker)
 {
     const gemm_t *g = arg;
     const beit_gemm_args_t *a = g->a;
-    const beit__span_t rows = beit__span(g->m, g->row_tile, index / g->columns);
-    const beit__span_t columns = beit__span(g->n, g->column_tile, index % g->columns);
+    const size_t row_tiles = beit__pieces(g->m, g->row_tile);
+    const beit__span_t rows = beit__span(g->m, g->row_tile, index % row_tiles);
+    const beit__span_t columns = beit__span(g->n, g->column_tile, index / row_tiles);
     float *lhs = g->lhs + worker * g->lhs_floats;
     float *c = a->c + rows.first * (size_t)a->ldc;
     size_t p = 0;
@@ -145,38 +154,45 @@ static void tile_task(void *arg, size_t index, unsigned worker)
     finish(g, rows, columns, a->c, a->aux);
 }
 
-static beit_status_t own_gemm(gemm_t *g, const beit_gemm_args_t *a)
+/* A product that is one band. */
+static beit_status_t band_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
 {
-    g->a = a;
-    const size_t panels = beit__rhs_panels(&g->rhs);
-    BEIT__TRY(beit__cblas_tasks(g->self, panels, pack_task, g));
-    const size_t tiles = beit__pieces(g->m, g->row_tile) * g->columns;
-    return beit__cblas_tasks(g->self, tiles, tile_task, g);
+    gemm_t g = {.self = self, .a = a, .m = (size_t)a->m, .n = (size_t)a->n, .k = (size_t)a->k};
+    g.row_tile = even_tile(g.m, ROW_TILE, 1);
+    g.column_tile = even_tile(g.n, COLUMN_TILE, self->k.nr);
+    g.k_block = g.k ? even_tile(g.k, K_BLOCK, 1) : 1;
+    g.rhs = beit__rhs(self, g.k, g.n, a->op.workspace);
+    g.lhs = g.rhs.data + beit__rhs_floats(self, g.k, g.n);
+    g.lhs_floats = lhs_floats(a);
+    const size_t panels = beit__rhs_panels(&g.rhs);
+    BEIT__TRY(beit__cblas_tasks(self, beit__pieces(panels, PACK_PANELS), pack_task, &g));
+    const size_t tiles = beit__pieces(g.m, g.row_tile) * beit__pieces(g.n, g.column_tile);
+    return beit__cblas_tasks(self, tiles, tile_task, &g);
+}
+
+static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
+{
+    const size_t n = (size_t)a->n, per_tile = beit__max(1, (size_t)a->k) * COLUMN_TILE;
+    const size_t band =
+        even_tile(n, beit__max(1, BAND_FLOATS / per_tile) * COLUMN_TILE, self->k.nr);
+    for (int64_t item = 0; item < a->batch; item++)
+        for (size_t j = 0; j < n; j += band) {
+            beit_gemm_args_t part = *a;
+            part.n = (int64_t)beit__min(band, n - j);
+            part.a += item * a->stride_a;
+            part.b += item * a->stride_b + (int64_t)j * (a->trans_b ? a->ldb : 1);
+            part.c += item * a->stride_c + (int64_t)j;
+            part.aux = a->aux ? a->aux + item * a->stride_c + j : NULL;
+            part.bias = a->bias ? a->bias + j : NULL;
+            BEIT__TRY(band_gemm(self, &part));
+        }
+    return BEIT_OK;
 }
 
 beit_status_t beit__cblas_gemm(void *instance, const beit_gemm_args_t *a)
 {
     const beit__cblas_t *self = instance;
-    gemm_t g = {.self = self, .a = a, .m = (size_t)a->m, .n = (size_t)a->n, .k = (size_t)a->k};
-    if (g.m == 0 || g.n == 0)
+    if (a->m == 0 || a->n == 0)
         return BEIT_OK;
-    if (!self->own_gemm)
-        return blas_gemm(&g);
-    g.row_tile = even_tile(g.m, ROW_TILE, 1);
-    g.column_tile = even_tile(g.n, COLUMN_TILE, self->k.nr);
-    g.columns = beit__pieces(g.n, g.column_tile);
-    g.k_block = g.k ? even_tile(g.k, K_BLOCK, 1) : 1;
-    g.rhs = beit__rhs(self, g.k, g.n, a->op.workspace);
-    g.lhs = g.rhs.data + beit__rhs_floats(self, g.k, g.n);
-    g.lhs_floats = lhs_floats(a);
-    for (int64_t i = 0; i < a->batch; i++) {
-        beit_gemm_args_t item = *a;
-        item.a += i * a->stride_a;
-        item.b += i * a->stride_b;
-        item.c += i * a->stride_c;
-        if (item.aux)
-            item.aux += i * a->stride_c;
-        BEIT__TRY(own_gemm(&g, &item));
-    }
-    return BEIT_OK;
+    return self->own_gemm ? own_gemm(self, a) : blas_gemm(self, a);
 }

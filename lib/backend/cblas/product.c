@@ -35,23 +35,45 @@ static void pack_transposed(const beit__cblas_t *self, const beit__rhs_t *rhs, s
             dst[p * rhs->ld + j] = src[j * lds + p];
 }
 
-void beit__rhs_pack(const beit__cblas_t *self, const beit__rhs_t *rhs, size_t panel,
+/* Rows are walked in pieces that stay in the first-level cache and its page table, since each row
+ * of a wide matrix is a page of its own. */
+#define PIECE_ROWS 32u
+
+void beit__pack_across(const beit__kernels_t *kernels, size_t k, size_t n, size_t panels,
+                       const float *src, size_t lds, float *dst)
+{
+    for (size_t p = 0; p < k; p += PIECE_ROWS) {
+        const size_t rows = beit__min(PIECE_ROWS, k - p);
+        for (size_t i = 0, column = 0; i < panels; i++) {
+            const size_t width = beit__panel_height(n, panels, i);
+            kernels->pack_columns(rows, width, src + p * lds + column, lds, false,
+                                  dst + column * k + p * width, width);
+            column += width;
+        }
+    }
+}
+
+void beit__rhs_pack(const beit__cblas_t *self, const beit__rhs_t *rhs, beit__span_t panels,
                     const float *src, size_t lds, bool trans)
 {
-    const beit__span_t span = beit__span(rhs->n, rhs->width, panel);
-    const size_t columns = span.end - span.first;
-    float *dst = rhs->data + panel * rhs->stride;
-    if (trans)
-        pack_transposed(self, rhs, columns, src + span.first * lds, lds, dst);
-    else
-        self->k.pack_columns(rhs->k, columns, src + span.first, lds, false, dst, rhs->ld);
+    const size_t step = trans ? rhs->k : PIECE_ROWS;
+    for (size_t p = 0; p < rhs->k; p += step)
+        for (size_t i = panels.first; i < panels.end; i++) {
+            const beit__span_t columns = beit__span(rhs->n, rhs->width, i);
+            const size_t width = columns.end - columns.first;
+            float *dst = rhs->data + i * rhs->stride + p * rhs->ld;
+            if (trans)
+                pack_transposed(self, rhs, width, src + columns.first * lds, lds, dst);
+            else
+                self->k.pack_columns(beit__min(step, rhs->k - p), width,
+                                     src + p * lds + columns.first, lds, false, dst, rhs->ld);
+        }
 }
 
 void beit__rhs_pack_all(const beit__cblas_t *self, const beit__rhs_t *rhs, const float *src,
                         size_t lds, bool trans)
 {
-    for (size_t i = 0; i < beit__rhs_panels(rhs); i++)
-        beit__rhs_pack(self, rhs, i, src, lds, trans);
+    beit__rhs_pack(self, rhs, (beit__span_t){0, beit__rhs_panels(rhs)}, src, lds, trans);
 }
 
 void beit__product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,

@@ -21,12 +21,15 @@ size_t beit__rhs_floats(const beit__cblas_t *self, size_t k, size_t n);
 beit__rhs_t beit__rhs(const beit__cblas_t *self, size_t k, size_t n, float *data);
 size_t beit__rhs_panels(const beit__rhs_t *rhs);
 
-/* Fill one panel from (k,n), or from (n,k) when `trans`. */
-void beit__rhs_pack(const beit__cblas_t *self, const beit__rhs_t *rhs, size_t panel,
+/* Fill panels from (k,n), or from (n,k) when `trans`. */
+void beit__rhs_pack(const beit__cblas_t *self, const beit__rhs_t *rhs, beit__span_t panels,
                     const float *src, size_t lds, bool trans);
-/* Fill all panels. */
 void beit__rhs_pack_all(const beit__cblas_t *self, const beit__rhs_t *rhs, const float *src,
                         size_t lds, bool trans);
+
+/* Cut (k,n), row stride lds, into panels as even as can be, one after the other at dst. */
+void beit__pack_across(const beit__kernels_t *kernels, size_t k, size_t n, size_t panels,
+                       const float *src, size_t lds, float *dst);
 
 /* A left-hand operand. */
 typedef struct beit__lhs_view {
