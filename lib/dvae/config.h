@@ -8,6 +8,9 @@
  * refuse what makes no network, naming field, value and what would be right. */
 beit_status_t beit__dvae_config_take(beit_dvae_config_t *ours, const beit_dvae_config_t *theirs);
 
+/* Fill the caller's struct from ours. */
+beit_status_t beit__dvae_config_give(beit_dvae_config_t *theirs, const beit_dvae_config_t *ours);
+
 /* Longest side of a picture; positions then fit 32-bit indices. */
 #define BEIT__DVAE_MAX_SIDE 65536
 
@@ -16,8 +19,5 @@ static inline int64_t beit__dvae_stride(const beit_dvae_config_t *cfg)
 {
     return (int64_t)1 << cfg->num_layers;
 }
-
-/* The caller's struct from ours. */
-beit_status_t beit__dvae_config_give(beit_dvae_config_t *theirs, const beit_dvae_config_t *ours);
 
 #endif

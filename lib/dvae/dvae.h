@@ -35,9 +35,9 @@ typedef struct beit__dvae_batch {
     bool backward; /* false: hard tokens, values only */
 } beit__dvae_batch_t;
 typedef struct beit__dvae_terms {
-    double recon_sum, kl_sum;   /* unscaled sums */
-    double balance, sharpness;  /* of this micro-batch */
-    int32_t *tokens;            /* host (B*h*w) or NULL: arg-max of the logits */
+    double recon_sum, kl_sum;  /* unscaled sums */
+    double balance, sharpness; /* of this micro-batch */
+    int32_t *tokens;           /* host (B*h*w) or NULL: arg-max of the logits */
 } beit__dvae_terms_t;
 beit_status_t beit__dvae_train(beit_dvae_t *dvae, const beit__dvae_batch_t *batch,
                                beit__dvae_terms_t *terms);

@@ -20,13 +20,13 @@ struct beit_dvae {
     beit__pass_memory_t memory;
 };
 
-/* ---- steps of a pass; sizes are of pixels on the encoder's side, of tokens on the decoder's ----
- */
+/* ---- steps of a pass ---- */
 
 /* Tokens along the sides of a picture. */
 beit__map_size_t beit__dvae_grid(const beit_dvae_t *dvae, beit__map_size_t pixels);
 
-/* Host pixels (B,C,H,W) to the network's input map (B,H,W,C), normalised where cfg says so. */
+/* In what follows `size` is that of the pictures, `grid` that of their tokens.
+ * Host pixels (B,C,H,W) to the network's input map (B,H,W,C), normalised where cfg says so. */
 beit_status_t beit__encoder_input(beit__pass_t *pass, const beit_dvae_t *dvae,
                                   beit__map_size_t size, const float *pixels, float *x);
 
