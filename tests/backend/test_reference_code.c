@@ -242,7 +242,7 @@ static void check_prior(int32_t direction, float kl, float epsilon, float balanc
                  .direction = direction};
     float *dz = numbers(R * V, 1), *before = zeros(R * V);
     COPY(before, dz, R * V);
-    double values[3] = {NAN, NAN, NAN};
+    double values[3] = {-1, -1, -1}; /* none of the three can be negative */
     beit_code_prior_args_t a = {.rows = R, .vocab = V, .logits = z, .dlogits = dz};
     a.kl = &values[0], a.balance = &values[1], a.sharpness = &values[2];
     a.kl_weight = kl, a.kl_epsilon = epsilon, a.balance_weight = balance;
