@@ -111,7 +111,8 @@ def resize_cases():
     for formula, size, box, out in RESIZES:
         for kind in FILTERS:
             made = resized(picture(formula, *size), box, out, kind)
-            yield f"{{{formula}, {braces(size)}, {braces(box)}, {braces(out)}, {kind}, {golden(made)}}}"
+            sizes = f"{braces(size)}, {braces(box)}, {braces(out)}"
+            yield f"{{{formula}, {sizes}, {kind}, {golden(made)}}}"
 
 
 def view_case(formula, size, box, jitter, flip, outs):
