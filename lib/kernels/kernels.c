@@ -11,11 +11,11 @@ void beit__kernels_init(beit__kernels_t *k, beit__isa_t isa)
     BEIT__KERNEL_FAMILIES(BEIT__FILL_FAMILY, c)
 #ifdef BEIT_HAVE_X86_KERNELS
     if (isa >= BEIT__ISA_AVX2) {
-        BEIT__VECTOR_FAMILIES(BEIT__FILL_FAMILY, avx2)
+        BEIT__KERNEL_FAMILIES(BEIT__FILL_FAMILY, avx2)
         k->isa = BEIT__ISA_AVX2;
     }
     if (isa >= BEIT__ISA_AVX512) {
-        BEIT__VECTOR_FAMILIES(BEIT__FILL_FAMILY, avx512)
+        BEIT__KERNEL_FAMILIES(BEIT__FILL_FAMILY, avx512)
         k->isa = BEIT__ISA_AVX512;
     }
 #else

@@ -9,13 +9,10 @@
     X(pack, level)                                                                                 \
     X(act, level) X(row, level) X(norm, level) X(softmax, level) X(random, level) X(optim, level)
 
-/* Those that have vector forms. */
-#define BEIT__VECTOR_FAMILIES(X, level) X(gemm, level) X(pack, level)
-
 #define BEIT__DECLARE_FAMILY(family, level) void beit__fill_##family##_##level(beit__kernels_t *k);
 BEIT__KERNEL_FAMILIES(BEIT__DECLARE_FAMILY, c)
-BEIT__VECTOR_FAMILIES(BEIT__DECLARE_FAMILY, avx2)
-BEIT__VECTOR_FAMILIES(BEIT__DECLARE_FAMILY, avx512)
+BEIT__KERNEL_FAMILIES(BEIT__DECLARE_FAMILY, avx2)
+BEIT__KERNEL_FAMILIES(BEIT__DECLARE_FAMILY, avx512)
 #undef BEIT__DECLARE_FAMILY
 
 #endif
