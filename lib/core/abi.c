@@ -9,7 +9,6 @@
 /* A struct_size beyond this is an uninitialised field, not a newer release. */
 #define LARGEST_STRUCT 4096u
 
-/* The caller's struct may be anything, also shorter than size_t's neighbours suggest. */
 static size_t struct_size_of(const void *theirs)
 {
     size_t size;
@@ -22,12 +21,11 @@ beit_status_t beit__abi_check(const void *theirs, size_t oldest, const char *nam
     if (!theirs)
         return beit__fail(BEIT_E_ARGUMENT, "%s is NULL", name);
     const size_t size = struct_size_of(theirs);
-    if (size < oldest || size > LARGEST_STRUCT)
-        return beit__fail(
-            BEIT_E_ABI,
-            "%s: struct_size is %zu, expected %zu to %u; set it by the _init function "
-            "or to sizeof",
-            name, size, oldest, LARGEST_STRUCT);
+    if (size < oldest || size > LARGEST_STRUCT || size % sizeof size)
+        return beit__fail(BEIT_E_ABI,
+                          "%s: struct_size is %zu, expected a sizeof of %zu to %u bytes; set it by "
+                          "the _init function or to sizeof",
+                          name, size, oldest, LARGEST_STRUCT);
     return BEIT_OK;
 }
 

@@ -19,6 +19,8 @@ static char old_file[64], new_file[64];
 
 /* ---- jansson on top of the same allocator; its frees do not tell the size ---- */
 
+static bool json_refused; /* the refused request was jansson's */
+
 typedef union json_block {
     size_t size;
     max_align_t align;
@@ -29,8 +31,10 @@ static void *json_request(size_t size)
     const beit_allocator_t allocator = failing_alloc(&memory);
     const size_t bytes = size + sizeof(json_block_t);
     json_block_t *block = allocator.alloc(&memory, bytes, 64);
-    if (!block)
+    if (!block) {
+        json_refused = true;
         return NULL;
+    }
     block->size = bytes;
     return block + 1;
 }
@@ -413,6 +417,13 @@ static void end(fixture_t *f)
     assert_int_equal(memory.mismatches, 0);
 }
 
+/* Jansson does without some memory that it asks for, and its reader mistakes some lack of memory
+ * for the end of a word: the file then seems to be faulty in one way or another. */
+static bool is_right(beit_status_t status, bool disturbed)
+{
+    return json_refused || status == (disturbed ? BEIT_E_NOMEM : BEIT_OK);
+}
+
 /* Failure `i` of a call. Returns false when the call needs fewer allocations than i. */
 static bool run_failure(size_t call, const char *backend, size_t i, bool all_after, uint64_t wanted)
 {
@@ -421,16 +432,17 @@ static bool run_failure(size_t call, const char *backend, size_t i, bool all_aft
     begin(&f, backend);
     calls[call].prepare(&f);
     const uint64_t before = state_of(&f);
+    json_refused = false;
     memory.requests = 0;
     memory.fail_at = i;
     memory.fail_all_after = all_after;
     const beit_status_t status = calls[call].call(&f, &result);
     const bool disturbed = memory.refused > 0;
     memory.fail_at = 0;
-    if (status != (disturbed ? BEIT_E_NOMEM : BEIT_OK))
-        print_error("%s, %s, allocation %zu: ", calls[call].name, backend, i);
-    check_status(status, disturbed ? BEIT_E_NOMEM : BEIT_OK);
-    if (disturbed) {
+    if (!is_right(status, disturbed))
+        fail_msg("%s, %s, allocation %zu: status %d, %s", calls[call].name, backend, i, (int)status,
+                 beit_last_error());
+    if (status != BEIT_OK) {
         if (state_of(&f) != before)
             fail_msg("%s, %s, allocation %zu: state changed", calls[call].name, backend, i);
         check_ok(calls[call].call(&f, &result));

@@ -67,7 +67,7 @@ static void longer_is_accepted_only_with_zero_tail(void **state)
 static void impossible_sizes_are_refused(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {0, 1, sizeof(size_t), OLDEST - 1, 4097, SIZE_MAX};
+    static const size_t sizes[] = {0, 1, sizeof(size_t), OLDEST - 1, OLDEST + 1, 4097, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         version_2_t theirs = {sizes[i], 11, 22}, ours;
         check_status(read_in(&ours, &theirs), BEIT_E_ABI);
