@@ -5,6 +5,7 @@
 #include "picture.h"
 
 #include "core/philox.h"
+#include "data/jitter.h"
 
 enum { DRAWS = 20000 };
 
@@ -98,6 +99,33 @@ static void equals_pillow(void **state)
         check_view(&tokens, &wanted->tokens, i);
         free(rgb.data);
     }
+}
+
+/* Saturation 0 leaves the grey of each pixel; every one of the 2^24 colours is tried. */
+static void grey_is_exact_for_every_colour(void **state)
+{
+    (void)state;
+    beit__jitter_t jitter;
+    beit_view_draw_t draw = plain(1, 256);
+    draw.saturation = 0;
+    uint8_t line[256 * 3] = {0}, made[256 * 3];
+    beit__jitter_prepare(&jitter, &draw, line, 256);
+    uint32_t wrong = 0;
+    for (uint32_t colours = 0; colours < 1u << 16; colours++) {
+        const uint32_t red = colours >> 8, green = colours & 255;
+        for (uint32_t blue = 0; blue < 256; blue++) {
+            line[3 * blue] = (uint8_t)red;
+            line[3 * blue + 1] = (uint8_t)green;
+            line[3 * blue + 2] = (uint8_t)blue;
+        }
+        beit__jitter_apply(&jitter, line, made, 256);
+        for (uint32_t blue = 0; blue < 256; blue++) {
+            const uint32_t grey = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+            for (uint32_t c = 0; c < 3; c++)
+                wrong += made[3 * blue + c] != grey;
+        }
+    }
+    assert_int_equal(wrong, 0);
 }
 
 /* With sizes equal to the picture's, no pass changes a byte, and only the scaling remains. */
@@ -252,6 +280,21 @@ static void draws_follow_their_streams(void **state)
         assert_true(draw.contrast == (float)beit__draw_uniform(&jitter, low, high));
         assert_true(draw.saturation == (float)beit__draw_uniform(&jitter, low, high));
     }
+}
+
+/* A half-width above 1 gives factors in (0, 1 + half-width), as torchvision does. */
+static void wide_factors_stop_at_zero(void **state)
+{
+    (void)state;
+    beit_views_config_t cfg = defaults();
+    cfg.brightness = 3;
+    float least = 4, most = 0;
+    for (uint64_t sample = 0; sample < 1000; sample++) {
+        const float factor = drawn(&cfg, 0, 0, sample, 10, 10).brightness;
+        least = fminf(least, factor);
+        most = fmaxf(most, factor);
+    }
+    assert_true(least >= 0 && least < 0.1f && most > 3.9f && most <= 4);
 }
 
 static void switching_one_off_leaves_the_others(void **state)
@@ -464,11 +507,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equals_pillow),
+        cmocka_unit_test(grey_is_exact_for_every_colour),
         cmocka_unit_test(scaling),
         cmocka_unit_test(flip_comes_before_the_crop),
         cmocka_unit_test(make_is_draw_and_apply),
         cmocka_unit_test(draws_have_the_published_distribution),
         cmocka_unit_test(draws_follow_their_streams),
+        cmocka_unit_test(wide_factors_stop_at_zero),
         cmocka_unit_test(switching_one_off_leaves_the_others),
         cmocka_unit_test(fallback_is_central),
         cmocka_unit_test(tiny_pictures_have_a_pixel_to_show),
