@@ -54,7 +54,7 @@ static gradient_t gradient_plan(const beit__cblas_t *self, const beit_conv_args_
     const size_t blocks = beit__pieces(g.pixels, PIXEL_BLOCK);
     const size_t affordable = beit__max(1, SUMS_FLOATS / g.sum_floats);
     g.groups = beit__max(1, beit__min(blocks, beit__min(affordable, MAX_GROUPS)));
-    g.group = beit__pieces(blocks, g.groups) * PIXEL_BLOCK;
+    g.group = beit__max(1, beit__pieces(blocks, g.groups)) * PIXEL_BLOCK;
     g.groups = beit__pieces(g.pixels, g.group);
     g.sums = a->op.workspace;
     g.rows = g.sums + g.groups * g.sum_floats;
@@ -108,6 +108,8 @@ static void store_task(void *arg, size_t o, unsigned worker)
 
 beit_status_t beit__cblas_conv_weight_gradient(void *instance, const beit_conv_args_t *a)
 {
+    if (sum_floats(a) == 0)
+        return BEIT_OK;
     gradient_t g = gradient_plan(instance, a);
     if (g.pixels == 0)
         return BEIT_OK;
