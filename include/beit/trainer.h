@@ -120,18 +120,21 @@ BEIT_API void beit_batch_init(beit_batch_t *batch, size_t size);
 
 /**
  * A trainer for masked image modeling. It holds model, dvae and masker: destroying one of them
- * earlier merely drops the host's hold.
+ * earlier merely drops the host's hold. They may belong to different contexts, as masks and tokens
+ * pass through host memory; the trainer works in the model's.
  * @param dvae   may be NULL when every batch brings tokens
  * @param masker may be NULL when every batch brings masks
  * @param cfg    NULL = defaults
- * @return ::BEIT_E_ARGUMENT, ::BEIT_E_MISMATCH (grids or vocabularies of the three disagree, or
- *         different contexts), ::BEIT_E_ABI, ::BEIT_E_NOMEM @since 0.1
+ * @return ::BEIT_E_ARGUMENT, ::BEIT_E_MISMATCH (grids or vocabularies of the three disagree),
+ *         ::BEIT_E_ABI, ::BEIT_E_NOMEM @since 0.1
  */
 BEIT_API beit_status_t beit_trainer_create_mim(beit_trainer_t **out, beit_model_t *model,
                                                beit_dvae_t *dvae, const beit_masker_t *masker,
                                                const beit_trainer_config_t *cfg);
 
-/** A trainer for a DiscreteVAE; the published recipe is ADAM, lr 1e-3, LR_DECAY, no clipping.
+/** A trainer for a DiscreteVAE; the published recipe is ADAM, lr 1e-3, LR_DECAY, no warm-up, no
+ *  clipping. Memory is planned for pictures of the configured size; the first batch of larger ones
+ *  plans anew.
  *  @return as above; ::BEIT_E_UNSUPPORTED for OpenAI's dVAE @since 0.1 */
 BEIT_API beit_status_t beit_trainer_create_dvae(beit_trainer_t **out, beit_dvae_t *dvae,
                                                 const beit_trainer_config_t *cfg);
@@ -146,9 +149,12 @@ BEIT_API beit_status_t beit_trainer_config(const beit_trainer_t *trainer,
 /**
  * Add a batch to the gradients, in micro-batches. Several calls before beit_trainer_apply() give
  * exactly the gradient of their union, also when mask counts differ: the buffers hold sums over
- * masked patches, and apply divides by their number.
- * @return ::BEIT_E_ARGUMENT (no masked patch at all), ::BEIT_E_SHAPE, ::BEIT_E_NUMERIC (a loss is
- *         not finite: what was accumulated is discarded), ::BEIT_E_CANCELLED @since 0.1
+ * masked patches, and apply divides by their number. dVAE: sums over pictures; two terms are
+ * special. The balance term is taken per micro-batch, as no micro-batch knows the mean choice of
+ * all. ::BEIT_KL_UPSTREAM_SUM grows with the whole batch and therefore needs it in one call.
+ * @return ::BEIT_E_ARGUMENT (no masked patch at all), ::BEIT_E_SHAPE, ::BEIT_E_UNSUPPORTED (a second
+ *         call with ::BEIT_KL_UPSTREAM_SUM), ::BEIT_E_NUMERIC (a loss is not finite: what was
+ *         accumulated is discarded), ::BEIT_E_CANCELLED @since 0.1
  */
 BEIT_API beit_status_t beit_trainer_accumulate(beit_trainer_t *trainer, const beit_batch_t *batch);
 
@@ -174,8 +180,9 @@ BEIT_API beit_status_t beit_trainer_set_group(beit_trainer_t *trainer, const cha
                                               float lr_scale, int decay);
 
 /** Ask the running call to stop after the micro-batch at hand: it returns ::BEIT_E_CANCELLED and
- *  what was accumulated is discarded; the next call works again. Callable from any thread and
- *  from a signal handler. @since 0.1 */
+ *  what was accumulated is discarded; the next call works again. After the last micro-batch the
+ *  step is finished first; a request that nobody has met stops the next call at its beginning.
+ *  Callable from any thread and from a signal handler. @since 0.1 */
 BEIT_API void beit_trainer_request_stop(beit_trainer_t *trainer);
 
 /** Steps applied so far. @since 0.1 */

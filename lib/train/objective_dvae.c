@@ -2,9 +2,6 @@
  * when it is applied; every term's own reduction is folded into the factor with which a
  * micro-batch adds it, so that micro-batches add up to the undivided batch. One term cannot: the
  * balance of a micro-batch is that of its own mean choice, and the step's is their mean. */
-#include <math.h>
-#include <string.h>
-
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/tensor.h"

@@ -2,7 +2,6 @@
  * masked positions only, the model's summed cross-entropy. Gradients are sums over masked patches
  * and are divided by their number when they are applied, so pictures with different numbers of
  * masked patches weigh as in one undivided batch. */
-#include <math.h>
 #include <string.h>
 
 #include "core/status.h"

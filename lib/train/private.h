@@ -14,7 +14,7 @@
 /* Sums over what was accumulated; means are made when the step is reported. */
 typedef struct beit__totals {
     uint64_t samples, masked;
-    double loss; /* masked modeling: cross-entropy summed over masked patches */
+    double loss; /* what must stay finite; masked modeling: cross-entropy over masked patches */
     int64_t correct;
     double recon, kl;          /* dVAE: summed over elements and over positions */
     double balance, sharpness; /* dVAE: times the pictures of the micro-batch they are of */

@@ -57,7 +57,9 @@ static int edit_header(const char *old, const char *new)
 {
     uint64_t length;
     memcpy(&length, memory.bytes, 8);
+    assert_true(strlen(new) <= strlen(old));
     char *text = calloc(1, (size_t)length + 1);
+    assert_non_null(text);
     memcpy(text, memory.bytes + 8, (size_t)length);
     int edits = 0;
     for (char *at = text; (at = strstr(at, old)); edits++) {
@@ -224,9 +226,10 @@ static void impossible_configurations_are_refused(void **state)
                         "there is no tensor");
     check_model_refused("\\\"depth\\\":2", "\\\"depth\\\":0", BEIT_E_FORMAT, "not acceptable");
     check_model_refused("\\\"depth\\\":2", "\\\"depth\\\":x", BEIT_E_FORMAT, "is not JSON");
-    check_model_refused("\\\"heads\\\":2", "\\\"heads\\\":\\\"2\\\"", BEIT_E_FORMAT, "'heads'");
-    check_model_refused("\\\"embed_dim\\\":16", "\\\"embed_dim\\\":1600000", BEIT_E_FORMAT,
-                        "asks for at least");
+    check_model_refused("\\\"depth\\\":2,\\\"heads\\\":2", "\\\"heads\\\":\\\"2\\\"", BEIT_E_FORMAT,
+                        "'heads'");
+    check_model_refused("\\\"init_seed\\\":0,\\\"image_height\\\":32",
+                        "\\\"image_height\\\":3200000", BEIT_E_FORMAT, "asks for at least");
     check_model_refused("\\\"mlp_dim\\\"", "\\\"new_dim\\\"", BEIT_E_UNSUPPORTED,
                         "'new_dim' is not known");
     check_model_refused("libbeit.config", "libbeit.confog", BEIT_E_MISMATCH, "beit_params_load");
