@@ -24,6 +24,7 @@ typedef struct piece {
     uint64_t key, tensor;
     size_t first, count; /* elements of the tensor */
     float *values;       /* host (count) */
+    double reach;        /* of a truncated normal: P(|x| < cut) */
 } piece_t;
 
 /* Draw `e` of the stream: words 2e and 2e + 1. */
@@ -37,23 +38,23 @@ static beit__draws_t draws_at(const piece_t *piece, size_t element)
     return draws;
 }
 
-static float truncated(const beit__param_t *param, beit__draws_t *draws)
+static float truncated(const piece_t *piece, beit__draws_t *draws)
 {
-    const double sigma = (double)param->a, cut = (double)param->b;
-    const double reach = erf(cut / (sigma * sqrt(2))); /* P(|x| < cut) */
+    const double sigma = (double)piece->param->a, cut = (double)piece->param->b;
     const double unit = beit__draw_unit(draws);
-    const double u = fmax(reach * (2 * unit - 1), -1 + 0x1p-53); /* erfinv is finite inside */
+    const double u = fmax(piece->reach * (2 * unit - 1), -1 + 0x1p-53); /* erfinv is finite there */
     const double value = sigma * sqrt(2) * beit__erfinv(u);
-    return (float)(fmin(fmax(value, -cut), cut) * (double)param->c);
+    return (float)(fmin(fmax(value, -cut), cut) * (double)piece->param->c);
 }
 
-static float draw(const beit__param_t *param, beit__draws_t *draws)
+static float draw(const piece_t *piece, beit__draws_t *draws)
 {
+    const beit__param_t *param = piece->param;
     switch (param->init) {
     case BEIT__INIT_CONSTANT:
         return param->a;
     case BEIT__INIT_TRUNCATED:
-        return truncated(param, draws);
+        return truncated(piece, draws);
     case BEIT__INIT_UNIFORM:
         return (float)beit__draw_uniform(draws, -(double)param->a, (double)param->a);
     case BEIT__INIT_NORMAL:
@@ -71,7 +72,7 @@ static void fill_task(void *arg, size_t index, unsigned worker)
     const size_t end = begin + TASK < piece->count ? begin + TASK : piece->count;
     beit__draws_t draws = draws_at(piece, piece->first + begin);
     for (size_t i = begin; i < end; i++)
-        piece->values[i] = draw(piece->param, &draws);
+        piece->values[i] = draw(piece, &draws);
 }
 
 static beit_status_t init_tensor(beit_params_t *params, size_t index, uint64_t key, float *values)
@@ -80,6 +81,8 @@ static beit_status_t init_tensor(beit_params_t *params, size_t index, uint64_t k
     const beit__param_t *param = &list->items[index];
     assert(param->count <= (size_t)UINT32_MAX * WORDS_PER_BLOCK / WORDS_PER_DRAW);
     piece_t piece = {.param = param, .key = key, .tensor = index, .values = values};
+    if (param->init == BEIT__INIT_TRUNCATED)
+        piece.reach = erf((double)param->b / ((double)param->a * sqrt(2)));
     for (; piece.first < param->count; piece.first += piece.count) {
         const size_t left = param->count - piece.first;
         piece.count = left < PIECE ? left : PIECE;
