@@ -1,7 +1,8 @@
 /* Allocation i fails, for i = 1, 2, ... until a call succeeds undisturbed, for every call that
  * allocates: the status is BEIT_E_NOMEM, weights and files are as before, the same call then
- * succeeds with the same result, and in the end nothing is leaked. Jansson's allocations, which
- * bypass the context, fail in the same way. */
+ * succeeds with the same result, and in the end nothing is leaked. Where JSON is built and written,
+ * jansson's allocations, which bypass the context, fail too, but not each one: there are thousands.
+ * Its reader (2.14) is not made for that: it asserts, or takes a cut word for a whole one. */
 #include "check.h"
 
 #include <beit/backend.h>
@@ -14,12 +15,10 @@
 #include "failing_alloc.h"
 #include "fixture.h"
 
-static failing_alloc_t memory; /* of context and jansson together */
+static failing_alloc_t memory, json_memory;
 static char old_file[64], new_file[64];
 
 /* ---- jansson on top of the same allocator; its frees do not tell the size ---- */
-
-static bool json_refused; /* the refused request was jansson's */
 
 typedef union json_block {
     size_t size;
@@ -28,13 +27,11 @@ typedef union json_block {
 
 static void *json_request(size_t size)
 {
-    const beit_allocator_t allocator = failing_alloc(&memory);
+    const beit_allocator_t allocator = failing_alloc(&json_memory);
     const size_t bytes = size + sizeof(json_block_t);
-    json_block_t *block = allocator.alloc(&memory, bytes, 64);
-    if (!block) {
-        json_refused = true;
+    json_block_t *block = allocator.alloc(&json_memory, bytes, 64);
+    if (!block)
         return NULL;
-    }
     block->size = bytes;
     return block + 1;
 }
@@ -43,9 +40,9 @@ static void json_release(void *ptr)
 {
     if (!ptr)
         return;
-    const beit_allocator_t allocator = failing_alloc(&memory);
+    const beit_allocator_t allocator = failing_alloc(&json_memory);
     json_block_t *block = (json_block_t *)ptr - 1;
-    allocator.free(&memory, block, block->size, 64);
+    allocator.free(&json_memory, block, block->size, 64);
 }
 
 /* ---- results as one number ---- */
@@ -343,27 +340,28 @@ static void old_new_file(fixture_t *f)
 {
     check_ok(beit_dvae_save(f->dvae, new_file, NULL));
 }
-static void other_weights(fixture_t *f)
+static void change_weights(const beit_params_t *params)
 {
-    const beit_batch_t batch = fixture_batch(9);
-    check_ok(beit_trainer_step(f->mim, &batch, NULL));
-    check_ok(beit_trainer_step(f->dvae_trainer, &batch, NULL));
+    beit_param_info_t info = {.struct_size = sizeof info};
+    check_ok(beit_params_info(params, beit_params_count(params) / 2, &info));
+    *(float *)info.value.data += 1;
 }
 static void saved_model(fixture_t *f)
 {
     check_ok(beit_model_save(f->model, old_file, NULL));
-    other_weights(f);
+    change_weights(beit_model_params(f->model));
 }
 static void saved_dvae(fixture_t *f)
 {
     check_ok(beit_dvae_save(f->dvae, old_file, NULL));
-    other_weights(f);
+    change_weights(beit_dvae_params(f->dvae));
 }
 static void saved_trainer(fixture_t *f)
 {
-    other_weights(f);
+    uint64_t weights;
+    check_ok(call_step(f, &weights));
     check_ok(beit_trainer_save(f->mim, old_file, NULL));
-    other_weights(f);
+    change_weights(beit_model_params(f->model));
 }
 
 static const struct {
@@ -371,29 +369,31 @@ static const struct {
     void (*prepare)(fixture_t *f);
     call_fn call;
     bool allocates; /* at least once: otherwise the row would prove nothing */
+    bool computes;  /* and therefore runs on every backend */
+    bool writes;    /* JSON */
 } calls[] = {
-    {"beit_model_reserve", nothing, call_reserve, true},
-    {"beit_model_encode", nothing, call_model_encode, false},
-    {"beit_model_predict", nothing, call_predict, false},
-    {"beit_model_forward, _backward", nothing, call_forward_backward, false},
-    {"beit_dvae_tokenize", nothing, call_tokenize, false},
-    {"beit_dvae_encode", nothing, call_dvae_encode, false},
-    {"beit_dvae_decode", nothing, call_decode, false},
-    {"beit_dvae_reconstruct", nothing, call_reconstruct, false},
-    {"beit_trainer_step (mim)", nothing, call_step, false},
-    {"beit_trainer_step (dvae)", nothing, call_dvae_step, false},
-    {"beit_trainer_evaluate", nothing, call_evaluate, false},
-    {"beit_trainer_set_group", nothing, call_set_group, false},
-    {"beit_params_save", old_new_file, call_params_save, true},
-    {"beit_params_load", saved_model, call_params_load, true},
-    {"beit_model_save", old_new_file, call_model_save, true},
-    {"beit_model_load", saved_model, call_model_load, true},
-    {"beit_dvae_save", old_new_file, call_dvae_save, true},
-    {"beit_dvae_load", saved_dvae, call_dvae_load, true},
-    {"beit_trainer_save", old_new_file, call_trainer_save, true},
-    {"beit_trainer_resume", saved_trainer, call_resume, true},
-    {"beit_views_make", nothing, call_views, true},
-    {"beit_pyrandom_create", nothing, call_pyrandom, true},
+    {"beit_model_reserve", nothing, call_reserve, true, true, false},
+    {"beit_model_encode", nothing, call_model_encode, false, true, false},
+    {"beit_model_predict", nothing, call_predict, false, true, false},
+    {"beit_model_forward, _backward", nothing, call_forward_backward, false, true, false},
+    {"beit_dvae_tokenize", nothing, call_tokenize, false, true, false},
+    {"beit_dvae_encode", nothing, call_dvae_encode, false, true, false},
+    {"beit_dvae_decode", nothing, call_decode, false, true, false},
+    {"beit_dvae_reconstruct", nothing, call_reconstruct, false, true, false},
+    {"beit_trainer_step (mim)", nothing, call_step, false, true, false},
+    {"beit_trainer_step (dvae)", nothing, call_dvae_step, false, true, false},
+    {"beit_trainer_evaluate", nothing, call_evaluate, false, true, false},
+    {"beit_trainer_set_group", nothing, call_set_group, false, false, false},
+    {"beit_params_save", old_new_file, call_params_save, true, false, true},
+    {"beit_params_load", saved_model, call_params_load, true, false, false},
+    {"beit_model_save", old_new_file, call_model_save, true, false, true},
+    {"beit_model_load", saved_model, call_model_load, true, false, false},
+    {"beit_dvae_save", old_new_file, call_dvae_save, true, false, true},
+    {"beit_dvae_load", saved_dvae, call_dvae_load, true, false, false},
+    {"beit_trainer_save", old_new_file, call_trainer_save, true, false, true},
+    {"beit_trainer_resume", saved_trainer, call_resume, true, false, false},
+    {"beit_views_make", nothing, call_views, true, false, false},
+    {"beit_pyrandom_create", nothing, call_pyrandom, true, false, false},
 };
 
 /* ---- the runs ---- */
@@ -401,7 +401,7 @@ static const struct {
 static void begin(fixture_t *f, const char *backend)
 {
     beit_context_t *ctx;
-    memory = (failing_alloc_t){0};
+    memory = json_memory = (failing_alloc_t){0};
     check_ok(failing_context(&ctx, &memory, backend, 2));
     check_ok(fixture_create(f, ctx));
     beit_context_unref(ctx);
@@ -412,34 +412,30 @@ static void end(fixture_t *f)
     fixture_destroy(f);
     unlink(old_file);
     unlink(new_file);
-    assert_int_equal(memory.blocks, 0);
+    assert_int_equal(memory.blocks + json_memory.blocks, 0);
     assert_int_equal(memory.bytes, 0);
     assert_int_equal(memory.mismatches, 0);
 }
 
-/* Jansson does without some memory that it asks for, and its reader mistakes some lack of memory
- * for the end of a word: the file then seems to be faulty in one way or another. */
-static bool is_right(beit_status_t status, bool disturbed)
-{
-    return json_refused || status == (disturbed ? BEIT_E_NOMEM : BEIT_OK);
-}
-
-/* Failure `i` of a call. Returns false when the call needs fewer allocations than i. */
-static bool run_failure(size_t call, const char *backend, size_t i, bool all_after, uint64_t wanted)
+/* Failure of request `i` to `failing`, and of all later ones if so wished. Returns false when the
+ * call makes fewer requests than i. Jansson does without some memory that it asks for. */
+static bool run_failure(size_t call, const char *backend, failing_alloc_t *failing, size_t i,
+                        bool all_after, uint64_t wanted)
 {
     fixture_t f;
     uint64_t result = 0;
     begin(&f, backend);
     calls[call].prepare(&f);
     const uint64_t before = state_of(&f);
-    json_refused = false;
-    memory.requests = 0;
-    memory.fail_at = i;
-    memory.fail_all_after = all_after;
+    *failing = (failing_alloc_t){.fail_at = i,
+                                 .fail_all_after = all_after,
+                                 .blocks = failing->blocks,
+                                 .bytes = failing->bytes};
     const beit_status_t status = calls[call].call(&f, &result);
-    const bool disturbed = memory.refused > 0;
-    memory.fail_at = 0;
-    if (!is_right(status, disturbed))
+    const bool disturbed = failing->refused > 0;
+    failing->fail_at = 0;
+    const bool done_without = failing == &json_memory && status == BEIT_OK;
+    if (status != (disturbed ? BEIT_E_NOMEM : BEIT_OK) && !done_without)
         fail_msg("%s, %s, allocation %zu: status %d, %s", calls[call].name, backend, i, (int)status,
                  beit_last_error());
     if (status != BEIT_OK) {
@@ -455,17 +451,20 @@ static bool run_failure(size_t call, const char *backend, size_t i, bool all_aft
 
 static void run_call(size_t call, const char *backend)
 {
+    static const size_t json_stride = 37;
     fixture_t f;
     uint64_t wanted = 0;
+    size_t i = 1;
     begin(&f, backend);
     calls[call].prepare(&f);
     check_ok(calls[call].call(&f, &wanted));
     end(&f);
-    size_t i = 1;
-    while (run_failure(call, backend, i, false, wanted))
-        run_failure(call, backend, i++, true, wanted);
-    if (calls[call].allocates)
-        assert_true(i > 1);
+    while (run_failure(call, backend, &memory, i, false, wanted))
+        run_failure(call, backend, &memory, i++, true, wanted);
+    assert_true(i > 1 || !calls[call].allocates);
+    if (calls[call].writes)
+        for (i = 1; run_failure(call, backend, &json_memory, i, i % 2, wanted);)
+            i += i < json_stride ? 1 : json_stride;
 }
 
 static void run_creation(const char *backend)
@@ -475,6 +474,7 @@ static void run_creation(const char *backend)
         beit_context_t *ctx = NULL;
         fixture_t f = {0};
         memory = (failing_alloc_t){.fail_at = i};
+        json_memory = (failing_alloc_t){0};
         beit_status_t status = failing_context(&ctx, &memory, backend, 2);
         if (status == BEIT_OK)
             status = fixture_create(&f, ctx);
@@ -498,7 +498,8 @@ static void run_backend(const char *backend)
         skip();
     run_creation(backend);
     for (size_t call = 0; call < sizeof calls / sizeof *calls; call++)
-        run_call(call, backend);
+        if (calls[call].computes || strcmp(backend, "reference") == 0)
+            run_call(call, backend);
 }
 
 static void reference_backend(void **state)
@@ -513,14 +514,21 @@ static void cblas_backend(void **state)
     run_backend("cblas");
 }
 
+/* Files that are synced for nothing lie in memory, where that is to be had. */
+static void name_files(void)
+{
+    const char *directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : "";
+    snprintf(old_file, sizeof old_file, "%soom-old-%ld.safetensors", directory, (long)getpid());
+    snprintf(new_file, sizeof new_file, "%soom-new-%ld.safetensors", directory, (long)getpid());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_backend),
         cmocka_unit_test(cblas_backend),
     };
-    snprintf(old_file, sizeof old_file, "oom-old-%ld.safetensors", (long)getpid());
-    snprintf(new_file, sizeof new_file, "oom-new-%ld.safetensors", (long)getpid());
+    name_files();
     json_set_alloc_funcs(json_request, json_release);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
