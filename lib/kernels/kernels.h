@@ -45,6 +45,9 @@ typedef struct beit__adam_step {
     bool coupled;
 } beit__adam_step_t;
 
+/* Winograd's tile sides and points. */
+enum { BEIT__TILE = 4, BEIT__PATCH = 6, BEIT__POINTS = 36, BEIT__TAPS = 9 };
+
 /* Bounds of mr and nr over all levels. */
 #define BEIT__MAX_MR 16u
 #define BEIT__MAX_NR 64u
@@ -110,6 +113,21 @@ typedef struct beit__kernels {
                  float *factor); /* 1 / (1 - rate) where kept, else 0 */
     void (*gumbel)(size_t n, uint64_t key, uint64_t sample, uint32_t place, size_t first,
                    float *noise); /* -ln(-ln u) */
+
+    /* Winograd's minimal filtering F(4x4,3x3) (winograd.c), n channels side by side. A point of the
+     * transformed plane is xi = 6 row + column; its values stand `stride` floats from the next
+     * one's. */
+    void (*winograd_weights)(size_t rows, size_t n, const float *taps, size_t ldt, bool flip,
+                             float *u, size_t ldu, size_t stride); /* taps (rows,9,ldt) */
+    void (*winograd_input)(size_t n, const float *const pixels[BEIT__POINTS], bool relu, float *v,
+                           size_t stride);
+    void (*winograd_output)(size_t n, const float *m, size_t stride, const float *bias, float beta,
+                            bool relu, float *const pixels[BEIT__TILE * BEIT__TILE]);
+    /* The adjoints of output and weights, for the weight gradient. */
+    void (*winograd_spread)(size_t n, const float *const pixels[BEIT__TILE * BEIT__TILE], float *v,
+                            size_t stride);
+    void (*winograd_gather)(size_t n, const float *du, size_t stride, float alpha,
+                            float *dweight); /* dweight (n,9) += */
 
     void (*adam)(size_t n, const beit__adam_step_t *step, const float *grad, float *param,
                  float *exp_avg, float *exp_avg_sq);
