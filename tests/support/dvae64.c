@@ -2,6 +2,7 @@
 #include "dvae64.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,9 @@ struct dvae64 {
     int32_t *choice;
     double *soft, *stopped;
 };
+
+/* Longest name, ending included. */
+enum { NAME = 160 };
 
 /* A map that owns its values, (B,H,W,C). */
 typedef struct map {
@@ -78,12 +82,15 @@ double *dvae64_tensor(dvae64_t *d, size_t index, size_t *count)
     return d->tensor[index].value;
 }
 
-/* The tensor "<part>.<number><ending>", or NULL. */
-static const tensor_t *find(const dvae64_t *d, const char *part, int number, const char *ending)
+/* The tensor of that name, or NULL. */
+static const tensor_t *find(const dvae64_t *d, const char *format, ...)
 {
     char name[96];
     size_t index = 0;
-    snprintf(name, sizeof name, "%s.%d%s", part, number, ending);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
     return beit_params_find(d->params, name, &index) == BEIT_OK ? &d->tensor[index] : NULL;
 }
 
@@ -129,14 +136,14 @@ static map_t enlarge(const map_t *in, const tensor_t *w, const tensor_t *b)
 
 static map_t residual(const dvae64_t *d, const char *part, int number, const map_t *in)
 {
-    map_t a =
-        conv_same(in, find(d, part, number, ".net.0.weight"), find(d, part, number, ".net.0.bias"));
+    map_t a = conv_same(in, find(d, "%s.%d.net.0.weight", part, number),
+                        find(d, "%s.%d.net.0.bias", part, number));
     rectify(&a);
-    map_t b =
-        conv_same(&a, find(d, part, number, ".net.2.weight"), find(d, part, number, ".net.2.bias"));
+    map_t b = conv_same(&a, find(d, "%s.%d.net.2.weight", part, number),
+                        find(d, "%s.%d.net.2.bias", part, number));
     rectify(&b);
-    map_t out =
-        conv_same(&b, find(d, part, number, ".net.4.weight"), find(d, part, number, ".net.4.bias"));
+    map_t out = conv_same(&b, find(d, "%s.%d.net.4.weight", part, number),
+                          find(d, "%s.%d.net.4.bias", part, number));
     for (int64_t i = 0; i < in->B * in->H * in->W * in->C; i++)
         out.x[i] += in->x[i];
     free(a.x);
@@ -145,26 +152,114 @@ static map_t residual(const dvae64_t *d, const char *part, int number, const map
 }
 
 /* Walk the numbered stages until there is no next; consumes `in`. */
-static map_t run_network(const dvae64_t *d, const char *part, map_t in)
+static map_t run_discrete(const dvae64_t *d, const char *part, map_t in)
 {
     const bool down = strcmp(part, "encoder") == 0;
     for (int n = 0;; n++) {
-        const tensor_t *scaling = find(d, part, n, ".0.weight");
-        const tensor_t *block = find(d, part, n, ".net.0.weight");
-        const tensor_t *point = find(d, part, n, ".weight");
+        const tensor_t *scaling = find(d, "%s.%d.0.weight", part, n);
+        const tensor_t *block = find(d, "%s.%d.net.0.weight", part, n);
+        const tensor_t *point = find(d, "%s.%d.weight", part, n);
         map_t out;
         if (scaling)
-            out = (down ? halve : enlarge)(&in, scaling, find(d, part, n, ".0.bias"));
+            out = (down ? halve : enlarge)(&in, scaling, find(d, "%s.%d.0.bias", part, n));
         else if (block)
             out = residual(d, part, n, &in);
         else if (point)
-            out = conv_same(&in, point, find(d, part, n, ".bias"));
+            out = conv_same(&in, point, find(d, "%s.%d.bias", part, n));
         else
             return in;
         free(in.x);
         in = out;
     }
 }
+
+/* ---- OpenAI's network ---- */
+
+/* conv(relu(in)), or without relu. */
+static map_t convolve(const dvae64_t *d, const map_t *in, bool relu, const char *name)
+{
+    map_t x = *in;
+    x.x = doubles(in->B * in->H * in->W * in->C);
+    memcpy(x.x, in->x, (size_t)(in->B * in->H * in->W * in->C) * sizeof *x.x);
+    if (relu)
+        rectify(&x);
+    const map_t out = conv_same(&x, find(d, "%s.w", name), find(d, "%s.b", name));
+    free(x.x);
+    return out;
+}
+
+/* id(x) + res(x) / layers^2; consumes `in`. */
+static map_t bottleneck(const dvae64_t *d, const char *block, map_t in)
+{
+    const double layers = 4 * d->cfg.blocks_per_group;
+    char name[NAME];
+    map_t res = in;
+    for (int i = 1; i <= 4; i++) {
+        snprintf(name, sizeof name, "%s.res_path.conv_%d", block, i);
+        const map_t next = convolve(d, &res, true, name);
+        if (i > 1)
+            free(res.x);
+        res = next;
+    }
+    snprintf(name, sizeof name, "%s.id_path", block);
+    map_t out = in;
+    if (find(d, "%s.w", name)) {
+        out = convolve(d, &in, false, name);
+        free(in.x);
+    }
+    for (int64_t i = 0; i < out.B * out.H * out.W * out.C; i++)
+        out.x[i] += res.x[i] / (layers * layers);
+    free(res.x);
+    return out;
+}
+
+/* The largest of four, or each four times; consumes `in`. */
+static map_t resample(map_t in, bool down)
+{
+    map_t out = {in.B, down ? in.H / 2 : in.H * 2, down ? in.W / 2 : in.W * 2, in.C, NULL};
+    out.x = doubles(out.B * out.H * out.W * out.C);
+#define AT(m, b, y, x_, c) (m).x[(((b) * (m).H + (y)) * (m).W + (x_)) * (m).C + (c)]
+    for (int64_t b = 0; b < out.B; b++)
+        for (int64_t y = 0; y < out.H; y++)
+            for (int64_t x = 0; x < out.W; x++)
+                for (int64_t c = 0; c < out.C; c++)
+                    AT(out, b, y, x, c) =
+                        !down
+                            ? AT(in, b, y / 2, x / 2, c)
+                            : fmax(fmax(AT(in, b, 2 * y, 2 * x, c), AT(in, b, 2 * y, 2 * x + 1, c)),
+                                   fmax(AT(in, b, 2 * y + 1, 2 * x, c),
+                                        AT(in, b, 2 * y + 1, 2 * x + 1, c)));
+#undef AT
+    free(in.x);
+    return out;
+}
+
+static map_t run_dalle(const dvae64_t *d, const char *part, map_t in)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s.blocks.input", part);
+    map_t x = convolve(d, &in, false, name);
+    free(in.x);
+    for (int group = 1; group <= 4; group++) {
+        for (int block = 1; block <= d->cfg.blocks_per_group; block++) {
+            snprintf(name, sizeof name, "%s.blocks.group_%d.block_%d", part, group, block);
+            x = bottleneck(d, name, x);
+        }
+        if (group < 4)
+            x = resample(x, strcmp(part, "encoder") == 0);
+    }
+    snprintf(name, sizeof name, "%s.blocks.output.conv", part);
+    const map_t out = convolve(d, &x, true, name);
+    free(x.x);
+    return out;
+}
+
+static map_t run_network(const dvae64_t *d, const char *part, map_t in)
+{
+    return (d->cfg.arch == BEIT_DVAE_DALLE ? run_dalle : run_discrete)(d, part, in);
+}
+
+/* ---- input and codes ---- */
 
 static map_t input_map(const dvae64_t *d, int64_t B, int64_t H, int64_t W, const double *pixels)
 {
@@ -179,22 +274,16 @@ static map_t input_map(const dvae64_t *d, int64_t B, int64_t H, int64_t W, const
     return in;
 }
 
-static const double *codebook(const dvae64_t *d)
-{
-    size_t index = 0;
-    beit_params_find(d->params, "codebook.weight", &index);
-    return d->tensor[index].value;
-}
-
 /* z = choice codebook. */
 static map_t embed(const dvae64_t *d, const map_t *grid, const double *choice)
 {
     const int64_t V = d->cfg.vocab_size, D = d->cfg.codebook_dim;
+    const double *codebook = find(d, "codebook.weight")->value;
     map_t z = {grid->B, grid->H, grid->W, D, doubles(grid->B * grid->H * grid->W * D)};
     for (int64_t r = 0; r < z.B * z.H * z.W; r++)
         for (int64_t v = 0; v < V; v++)
             for (int64_t c = 0; c < D; c++)
-                z.x[r * D + c] += choice[r * V + v] * codebook(d)[v * D + c];
+                z.x[r * D + c] += choice[r * V + v] * codebook[v * D + c];
     return z;
 }
 
@@ -206,16 +295,27 @@ void dvae64_logits(const dvae64_t *d, int64_t B, int64_t H, int64_t W, const dou
     free(out.x);
 }
 
+/* sigmoid, then the inverse of x -> 0.8 x + 0.1. */
+static double unmap(double v)
+{
+    return fmin(fmax((1 / (1 + exp(-v)) - 0.1) / 0.8, 0), 1);
+}
+
 void dvae64_decode(const dvae64_t *d, int64_t B, int64_t h, int64_t w, const int32_t *codes,
                    double *pixels)
 {
-    const int64_t V = d->cfg.vocab_size;
-    const map_t grid = {B, h, w, V, doubles(B * h * w * V)};
+    const int64_t V = d->cfg.vocab_size, C = d->cfg.channels;
+    const bool dalle = d->cfg.arch == BEIT_DVAE_DALLE;
+    const map_t chosen = {B, h, w, V, doubles(B * h * w * V)};
     for (int64_t r = 0; r < B * h * w; r++)
-        grid.x[r * V + codes[r]] = 1;
-    const map_t out = run_network(d, "decoder", embed(d, &grid, grid.x));
-    memcpy(pixels, out.x, (size_t)(out.B * out.H * out.W * out.C) * sizeof *pixels);
-    free(grid.x);
+        chosen.x[r * V + codes[r]] = 1;
+    const map_t z = dalle ? chosen : embed(d, &chosen, chosen.x);
+    const map_t out = run_network(d, "decoder", z);
+    for (int64_t i = 0; i < out.B * out.H * out.W; i++)
+        for (int64_t c = 0; c < C; c++)
+            pixels[i * C + c] = dalle ? unmap(out.x[i * out.C + c]) : out.x[i * out.C + c];
+    if (!dalle)
+        free(chosen.x);
     free(out.x);
 }
 

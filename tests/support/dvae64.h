@@ -1,5 +1,6 @@
-/* A DiscreteVAE's training objective in double precision, after section 3 of the specification and
- * apart from the library: the network is put together from upstream's tensor names alone. */
+/* Tokenizers in double precision, after sections 3 and 4 of the specification and apart from the
+ * library: networks are put together from upstream's tensor names alone. DiscreteVAE has its
+ * training objective, OpenAI's dVAE encoding and decoding. */
 #ifndef TESTS_DVAE64_H
 #define TESTS_DVAE64_H
 
@@ -33,7 +34,8 @@ void dvae64_anchor(dvae64_t *d, const dvae64_batch_t *batch);
  * the estimator: value + (soft - soft at the anchor). */
 double dvae64_objective(dvae64_t *d, const dvae64_batch_t *batch, dvae64_terms_t *terms);
 
-/* Logits (B*h*w, V), and decoded pixels (B*H*W, C) from one code per position. */
+/* Logits (B*h*w, V), and decoded pixels (B*H*W, C) from one code per position; OpenAI's in [0,1].
+ */
 void dvae64_logits(const dvae64_t *d, int64_t B, int64_t H, int64_t W, const double *pixels,
                    double *logits);
 void dvae64_decode(const dvae64_t *d, int64_t B, int64_t h, int64_t w, const int32_t *codes,
