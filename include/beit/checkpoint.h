@@ -27,13 +27,13 @@ typedef struct beit_io {
     beit_status_t (*commit)(void *user); /**< make durable, then visible */
 } beit_io_t;
 
-#define BEIT_LOAD_PARTIAL 1u      /**< names absent from the file keep their values */
+#define BEIT_LOAD_PARTIAL      1u /**< names absent from the file keep their values */
 #define BEIT_LOAD_IGNORE_EXTRA 2u /**< names unknown to the set are passed over */
 
 /* In all functions below: path names a file, or, when io is not NULL, is only used in messages.
  * On failure the destination is as before: a load checks and reads everything before it changes
- * anything (for a moment that takes as much memory again), a save leaves the old file. Common statuses: BEIT_E_IO, BEIT_E_FORMAT, BEIT_E_MISMATCH,
- * BEIT_E_NOMEM. */
+ * anything (for a moment that takes as much memory again), a save leaves the old file. Common
+ * statuses: BEIT_E_IO, BEIT_E_FORMAT, BEIT_E_MISMATCH, BEIT_E_NOMEM. */
 
 /** Save a parameter set. @since 0.1 */
 BEIT_API beit_status_t beit_params_save(const beit_params_t *params, const char *path,
@@ -68,8 +68,8 @@ BEIT_API beit_status_t beit_trainer_save(const beit_trainer_t *trainer, const ch
                                          const beit_io_t *io);
 
 /** Continue from a file that beit_trainer_save() wrote, into a trainer created alike: same
- *  settings, model, masker, and a tokenizer of the same weights. Groups come from the file. A file of
- *  another backend, CPU kind or thread setting is accepted with a warning in the log.
+ *  settings, model, masker, and a tokenizer of the same weights. Groups come from the file. A file
+ * of another backend, CPU kind or thread setting is accepted with a warning in the log.
  *  @return ::BEIT_E_MISMATCH names the first setting that differs @since 0.1 */
 BEIT_API beit_status_t beit_trainer_resume(beit_trainer_t *trainer, const char *path,
                                            const beit_io_t *io);

@@ -28,10 +28,10 @@ typedef enum beit_optimizer {
 
 /** Shape of the learning rate's curve after warm-up. @since 0.1 */
 typedef enum beit_lr_schedule {
-    BEIT_LR_COSINE = 1,  /**< from lr to min_lr, never quite reaching it (as upstream) */
+    BEIT_LR_COSINE = 1, /**< from lr to min_lr, never quite reaching it (as upstream) */
     BEIT_LR_CONSTANT = 2,
-    BEIT_LR_DECAY = 3    /**< multiplied by lr_decay every decay_interval steps, first for step 1
-                              (DALLE-pytorch `train_vae.py`) */
+    BEIT_LR_DECAY = 3 /**< multiplied by lr_decay every decay_interval steps, first for step 1
+                           (DALLE-pytorch `train_vae.py`) */
 } beit_lr_schedule_t;
 
 /** Course of the Gumbel temperature. @since 0.1 */
@@ -49,21 +49,21 @@ typedef enum beit_temperature_schedule {
 /** Outcome of a step. Figures are means over the whole step. @since 0.1 */
 typedef struct beit_step_report {
     size_t struct_size;
-    uint64_t step;          /**< steps applied so far, this one included */
-    uint64_t samples;       /**< pictures in this step */
-    uint64_t masked;        /**< masked patches in this step (masked modeling) */
-    double loss;            /**< what was minimised */
-    double accuracy;        /**< share of masked patches whose arg-max is the label */
-    double grad_norm;       /**< global L2 norm before clipping */
-    double lr;              /**< learning rate of this step (groups with scale 1) */
-    double weight_decay;    /**< of the decayed tensors */
-    double seconds;         /**< wall time spent inside the library for this step */
-    double recon_loss;      /**< dVAE: reconstruction term */
-    double kl;              /**< dVAE: KL term before its weight */
-    double balance;         /**< dVAE: ln V - H(mean choice), nats */
-    double sharpness;       /**< dVAE: mean entropy of a choice, nats */
-    double perplexity;      /**< dVAE: exp(entropy) of this step's arg-max codes */
-    double temperature;     /**< dVAE: of this step */
+    uint64_t step;           /**< steps applied so far, this one included */
+    uint64_t samples;        /**< pictures in this step */
+    uint64_t masked;         /**< masked patches in this step (masked modeling) */
+    double loss;             /**< what was minimised */
+    double accuracy;         /**< share of masked patches whose arg-max is the label */
+    double grad_norm;        /**< global L2 norm before clipping */
+    double lr;               /**< learning rate of this step (groups with scale 1) */
+    double weight_decay;     /**< of the decayed tensors */
+    double seconds;          /**< wall time spent inside the library for this step */
+    double recon_loss;       /**< dVAE: reconstruction term */
+    double kl;               /**< dVAE: KL term before its weight */
+    double balance;          /**< dVAE: ln V - H(mean choice), nats */
+    double sharpness;        /**< dVAE: mean entropy of a choice, nats */
+    double perplexity;       /**< dVAE: exp(entropy) of this step's arg-max codes */
+    double temperature;      /**< dVAE: of this step */
     double tokenize_seconds; /**< part of seconds spent in the tokenizer */
 } beit_step_report_t;
 
@@ -74,30 +74,30 @@ typedef int (*beit_progress_fn)(void *user, const beit_step_report_t *report);
 /** Configuration of a trainer. Defaults follow the published base recipe. @since 0.1 */
 typedef struct beit_trainer_config {
     size_t struct_size;
-    uint64_t seed;                   /**< of masks, drop path, dropout, Gumbel noise; default 0 */
-    uint64_t total_steps;            /**< length of the schedules, default 500000, >= 1 */
-    uint64_t warmup_steps;           /**< default 10000, <= total_steps */
-    uint64_t temperature_steps;      /**< for EXPONENTIAL; 0 = total_steps (default) */
-    uint64_t decay_interval;         /**< for LR_DECAY and TEMPERATURE_UPSTREAM, default 100 */
-    beit_progress_fn progress;       /**< NULL = none (default) */
+    uint64_t seed;              /**< of masks, drop path, dropout, Gumbel noise; default 0 */
+    uint64_t total_steps;       /**< length of the schedules, default 500000, >= 1 */
+    uint64_t warmup_steps;      /**< default 10000, <= total_steps */
+    uint64_t temperature_steps; /**< for EXPONENTIAL; 0 = total_steps (default) */
+    uint64_t decay_interval;    /**< for LR_DECAY and TEMPERATURE_UPSTREAM, default 100 */
+    beit_progress_fn progress;  /**< NULL = none (default) */
     void *progress_user;
-    int32_t micro_batch;             /**< pictures per pass, the memory knob; default 8 */
-    int32_t optimizer;               /**< ::beit_optimizer_t, default ADAMW */
-    int32_t lr_schedule;             /**< ::beit_lr_schedule_t, default COSINE */
-    int32_t temperature_schedule;    /**< ::beit_temperature_schedule_t, default CONSTANT */
-    float lr, min_lr, warmup_lr;     /**< 1.5e-3, 1e-5, 0 (where warm-up starts, as upstream) */
-    float lr_decay;                  /**< 0.98 */
-    float clip_norm;                 /**< global norm, 0 = off; default 3 */
-    float beta1, beta2, eps;         /**< 0.9, 0.999, 1e-8 */
-    float weight_decay;              /**< 0.05 */
-    float weight_decay_end;          /**< 0.05; cosine from one to the other, no warm-up */
-    float temperature;               /**< dVAE: start, default 0.9 */
-    float temperature_end;           /**< dVAE: end or floor, default 0.9 */
-    float temperature_rate;          /**< dVAE: for UPSTREAM and ANNEAL, default 1e-6 */
-    float kl_weight;                 /**< dVAE: default 0 */
-    float balance_weight;            /**< dVAE: of ln V - H(mean choice), against collapse;
-                                          default 0, the published objective */
-    float sharpness_weight;          /**< dVAE: of the mean entropy of a choice; default 0 */
+    int32_t micro_batch;          /**< pictures per pass, the memory knob; default 8 */
+    int32_t optimizer;            /**< ::beit_optimizer_t, default ADAMW */
+    int32_t lr_schedule;          /**< ::beit_lr_schedule_t, default COSINE */
+    int32_t temperature_schedule; /**< ::beit_temperature_schedule_t, default CONSTANT */
+    float lr, min_lr, warmup_lr;  /**< 1.5e-3, 1e-5, 0 (where warm-up starts, as upstream) */
+    float lr_decay;               /**< 0.98 */
+    float clip_norm;              /**< global norm, 0 = off; default 3 */
+    float beta1, beta2, eps;      /**< 0.9, 0.999, 1e-8 */
+    float weight_decay;           /**< 0.05 */
+    float weight_decay_end;       /**< 0.05; cosine from one to the other, no warm-up */
+    float temperature;            /**< dVAE: start, default 0.9 */
+    float temperature_end;        /**< dVAE: end or floor, default 0.9 */
+    float temperature_rate;       /**< dVAE: for UPSTREAM and ANNEAL, default 1e-6 */
+    float kl_weight;              /**< dVAE: default 0 */
+    float balance_weight;         /**< dVAE: of ln V - H(mean choice), against collapse;
+                                       default 0, the published objective */
+    float sharpness_weight;       /**< dVAE: of the mean entropy of a choice; default 0 */
 } beit_trainer_config_t;
 
 /** One batch, host memory, borrowed during the call. @since 0.1 */
@@ -152,8 +152,8 @@ BEIT_API beit_status_t beit_trainer_config(const beit_trainer_t *trainer,
  * masked patches, and apply divides by their number. dVAE: sums over pictures; two terms are
  * special. The balance term is taken per micro-batch, as no micro-batch knows the mean choice of
  * all. ::BEIT_KL_UPSTREAM_SUM grows with the whole batch and therefore needs it in one call.
- * @return ::BEIT_E_ARGUMENT (no masked patch at all), ::BEIT_E_SHAPE, ::BEIT_E_UNSUPPORTED (a second
- *         call with ::BEIT_KL_UPSTREAM_SUM), ::BEIT_E_NUMERIC (a loss is not finite: what was
+ * @return ::BEIT_E_ARGUMENT (no masked patch at all), ::BEIT_E_SHAPE, ::BEIT_E_UNSUPPORTED (a
+ * second call with ::BEIT_KL_UPSTREAM_SUM), ::BEIT_E_NUMERIC (a loss is not finite: what was
  *         accumulated is discarded), ::BEIT_E_CANCELLED @since 0.1
  */
 BEIT_API beit_status_t beit_trainer_accumulate(beit_trainer_t *trainer, const beit_batch_t *batch);
