@@ -29,7 +29,7 @@ typedef struct refusal {
     }
 #define FLOAT(field, value, message)                                                               \
     {                                                                                              \
-        offsetof(beit_model_config_t, field), 1, value, "model config: " message                   \
+        offsetof(beit_model_config_t, field), 1, (double)(value), "model config: " message         \
     }
 
 static const refusal_t refusals[] = {
