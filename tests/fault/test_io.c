@@ -29,17 +29,20 @@ typedef enum mode {
     MODE_END      /* reading meets the end of the file at call `at` */
 } fault_mode_t;
 
+enum { SHORT = 7, DEAD = 77, MOST_CALLS = 4096 };
+
 static struct {
     fault_mode_t mode;
     int at, calls;
+    char names[MOST_CALLS]; /* one letter per call: what came in which order */
 } fault;
 
-enum { SHORT = 7, DEAD = 77 };
-
 /* True when this call is to fail; errno is set. */
-static bool fails(bool may_be_interrupted)
+static bool fails(char name, bool may_be_interrupted)
 {
     const int call = ++fault.calls;
+    if (call < MOST_CALLS)
+        fault.names[call - 1] = name;
     if (fault.mode == MODE_DIE && call == fault.at)
         _exit(DEAD);
     errno = fault.mode == MODE_SIGNALS ? EINTR : EIO;
@@ -60,12 +63,12 @@ static size_t length(size_t n)
 /* Third argument of a variadic function: given or not, it is passed alike. */
 WRAP(int, open64, (const char *path, int flags, mode_t mode))
 {
-    return fails(false) ? -1 : __real_open64(path, flags, mode);
+    return fails('o', false) ? -1 : __real_open64(path, flags, mode);
 }
 
 WRAP(ssize_t, pread64, (int fd, void *dst, size_t n, off64_t offset))
 {
-    if (fails(true))
+    if (fails('r', true))
         return -1;
     if (fault.mode == MODE_END && fault.calls == fault.at)
         return 0;
@@ -74,28 +77,28 @@ WRAP(ssize_t, pread64, (int fd, void *dst, size_t n, off64_t offset))
 
 WRAP(ssize_t, write, (int fd, const void *src, size_t n))
 {
-    return fails(true) ? -1 : __real_write(fd, src, length(n));
+    return fails('w', true) ? -1 : __real_write(fd, src, length(n));
 }
 
 WRAP(int, fstat64, (int fd, struct stat64 *info))
 {
-    return fails(false) ? -1 : __real_fstat64(fd, info);
+    return fails('i', false) ? -1 : __real_fstat64(fd, info);
 }
 
 WRAP(int, fsync, (int fd))
 {
-    return fails(true) ? -1 : __real_fsync(fd);
+    return fails('s', true) ? -1 : __real_fsync(fd);
 }
 
 WRAP(int, rename, (const char *from, const char *to))
 {
-    return fails(false) ? -1 : __real_rename(from, to);
+    return fails('n', false) ? -1 : __real_rename(from, to);
 }
 
 /* The descriptor is gone also when close reports an error. */
 WRAP(int, close, (int fd))
 {
-    const bool failing = fails(false);
+    const bool failing = fails('c', false);
     const int result = __real_close(fd);
     return failing ? -1 : result;
 }
@@ -105,6 +108,7 @@ static void set_fault(fault_mode_t mode, int at)
     fault.mode = mode;
     fault.at = at;
     fault.calls = 0;
+    memset(fault.names, 0, sizeof fault.names);
 }
 
 /* ---- what is looked at afterwards ---- */
@@ -291,6 +295,17 @@ static void forget(content_t *old, content_t *new)
 {
     free(old->bytes);
     free(new->bytes);
+}
+
+/* What makes a file durable: its data are synced before it takes the name, and the name after. */
+static void saves_sync_in_order(void **state)
+{
+    (void)state;
+    set_fault(MODE_PASS, 0);
+    check_ok(save_model(path, NULL));
+    const char *writes = fault.names + 2;
+    assert_memory_equal(fault.names, "ooww", 4); /* directory, temporary, header, ... */
+    assert_string_equal(writes + strspn(writes, "w"), "scnsc");
 }
 
 /* The last two calls of a save come after the rename: the directory's sync, and its close, which
@@ -578,6 +593,7 @@ static void full_disks_keep_the_old_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(saves_sync_in_order),
         cmocka_unit_test(failed_saves_keep_the_old_file),
         cmocka_unit_test(saves_survive_short_writes_and_signals),
         cmocka_unit_test(crashes_leave_old_or_new),
