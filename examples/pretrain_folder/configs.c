@@ -87,11 +87,11 @@ void recipe_tokenizer_trainer(const settings_t *s, beit_trainer_config_t *cfg)
     const bool published = s->recipe == RECIPE_PUBLISHED;
     cfg->seed = (uint64_t)s->seed;
     cfg->total_steps = (uint64_t)s->tokenizer_steps;
-    cfg->warmup_steps = 0;
+    cfg->warmup_steps = (uint64_t)s->tokenizer_warmup;
     cfg->micro_batch = (int32_t)s->tokenizer_batch;
     cfg->optimizer = BEIT_ADAM;
     cfg->weight_decay = cfg->weight_decay_end = 0;
-    cfg->clip_norm = 0;
+    cfg->clip_norm = (float)s->tokenizer_clip;
     cfg->lr = (float)s->tokenizer_lr;
     cfg->min_lr = (float)(MIN_LR_SHARE * s->tokenizer_lr);
     cfg->lr_schedule = published ? BEIT_LR_DECAY : BEIT_LR_COSINE;

@@ -120,6 +120,15 @@ static outcome_t resolve_tokenizer(settings_t *s, const beit_dvae_config_t *toke
                                                                     pictures, s->tokenizer_batch)
                                           : (double)by_size[s->model].tokenizer_steps);
     settle_real(&s->tokenizer_lr, published ? 1e-3 : 3e-3);
+    settle_real(&s->tokenizer_clip, published ? 0 : 1);
+    if (option_is_auto(s->tokenizer_warmup)) {
+        const int64_t most = s->tokenizer_steps / WARMUP_SHARE;
+        s->tokenizer_warmup = published ? 0 : most < TOKENIZER_WARMUP ? most : TOKENIZER_WARMUP;
+    }
+    if (s->tokenizer_warmup > s->tokenizer_steps)
+        return fail(OUTCOME_USAGE,
+                    "--tokenizer-warmup %lld is more than the %lld steps of that phase",
+                    (long long)s->tokenizer_warmup, (long long)s->tokenizer_steps);
     settle_real(&s->balance, published ? 0 : 0.024);
     settle_real(&s->sharpness, published ? 0 : 0.004);
     settle_real(&s->temperature_end, published ? 0.5 : 0.1);
