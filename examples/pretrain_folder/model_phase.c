@@ -153,11 +153,11 @@ static outcome_t evaluate_set(phase_t *phase, const measured_set_t *measured, bo
     TRY(phase_write_row(phase, row));
     if (shown)
         progress_say(&phase->run->progress,
-                     "pretrain step %llu: %s loss %.3f, %.3f below the tokens' entropy %.3f "
-                     "(neighbour %.3f), accuracy %.3f (copying %.3f)",
+                     "pretrain step %llu: %s loss %.3f against the tokens' entropy %.3f (neighbour "
+                     "%.3f), accuracy %.3f (copying %.3f)",
                      (unsigned long long)beit_trainer_steps(phase->trainer), measured->set.name,
-                     loss, baselines->entropy - loss, baselines->entropy, baselines->neighbour,
-                     accuracy, baselines->copy_accuracy);
+                     loss, baselines->entropy, baselines->neighbour, accuracy,
+                     baselines->copy_accuracy);
     return OUTCOME_DONE;
 }
 

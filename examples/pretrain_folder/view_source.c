@@ -1,9 +1,7 @@
-/* Slot layout: all patch views, then all token views. Token views of which a piece is wanted are
- * made in memory of the loader's thread and cut. */
+/* Slot layout: all patch views, then all token views. */
 #include "view_source.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "common/shuffle.h"
 
@@ -33,17 +31,25 @@ size_t view_source_slot_bytes(const view_source_t *source)
     return source->batch * (pixel_floats(source) + token_floats(source)) * sizeof(float);
 }
 
-/* Cut the piece of view `number` from a whole token view. */
-static void cut(const view_source_t *source, uint64_t number, const float *view, float *piece)
+/* How much of a crop box's side a piece covers, at least one pixel. */
+static int32_t piece_of(const view_source_t *source, int32_t length)
 {
-    const size_t whole = (size_t)source->views.tokens_height, side = (size_t)source->piece;
-    const uint64_t draw = shuffle_mix(source->seed ^ PIECE_STREAM, number);
-    const size_t left = (uint32_t)draw % (whole - side + 1);
-    const size_t top = (uint32_t)(draw >> 32) % (whole - side + 1);
-    for (size_t c = 0; c < CHANNELS; c++)
-        for (size_t y = 0; y < side; y++)
-            memcpy(piece + (c * side + y) * side, view + (c * whole + top + y) * whole + left,
-                   side * sizeof(float));
+    const int32_t whole = source->views.tokens_height;
+    const int32_t part = (int32_t)(((int64_t)length * source->piece + whole / 2) / whole);
+    return part < 1 ? 1 : part;
+}
+
+/* Narrow a crop box to a random piece of it, at the same scale: a piece of the view, without making
+ * all of the view. */
+static void narrow(const view_source_t *source, uint64_t number, beit_view_draw_t *draw)
+{
+    const uint64_t random = shuffle_mix(source->seed ^ PIECE_STREAM, number);
+    const int32_t width = piece_of(source, draw->width);
+    const int32_t height = piece_of(source, draw->height);
+    draw->left += (int32_t)((uint32_t)random % (uint32_t)(draw->width - width + 1));
+    draw->top += (int32_t)((uint32_t)(random >> 32) % (uint32_t)(draw->height - height + 1));
+    draw->width = width;
+    draw->height = height;
 }
 
 /* The picture whose turn it is, or, if it turns out to be unreadable, the next readable one. */
@@ -62,48 +68,50 @@ static bool borrow(const view_source_t *source, uint64_t number, picture_t *pict
     return false;
 }
 
-/* View `number` of all: its place in the slot is given by the two pointers. */
-static bool make_view(const view_source_t *source, uint64_t number, float *pixels, float *tokens,
-                      float *whole, char reason[LOADER_REASON])
+/* View `number` of a picture. */
+static beit_status_t render(const view_source_t *source, uint64_t number, const image_t *image,
+                            float *pixels, float *tokens)
 {
-    picture_t picture;
-    if (!borrow(source, number, &picture, reason))
-        return false;
-    const beit_views_config_t *views = &source->views;
-    const int64_t rgb_shape[] = {picture.image.height, picture.image.width, CHANNELS};
-    const int64_t pixel_shape[] = {CHANNELS, views->pixels_height, views->pixels_width};
-    const int64_t token_shape[] = {CHANNELS, views->tokens_height, views->tokens_width};
-    const beit_tensor_t rgb = beit_tensor_make(picture.image.rgb, BEIT_U8, 3, rgb_shape);
-    const beit_tensor_t patch_view = beit_tensor_make(pixels, BEIT_F32, 3, pixel_shape);
-    const beit_tensor_t token_view =
-        beit_tensor_make(whole ? whole : tokens, BEIT_F32, 3, token_shape);
+    beit_views_config_t views = source->views;
+    beit_view_draw_t draw = {.struct_size = sizeof draw};
     const beit_status_t status =
-        beit_views_make(NULL, views, source->seed, number / source->subset->count, number, &rgb,
-                        source->pixels ? &patch_view : NULL, &token_view);
-    picture_return(&picture);
-    if (status != BEIT_OK) {
-        snprintf(reason, LOADER_REASON, "%s", beit_last_error());
-        return false;
+        beit_views_draw(&views, source->seed, number / source->subset->count, number, image->height,
+                        image->width, &draw);
+    if (status != BEIT_OK)
+        return status;
+    if (source->piece) {
+        narrow(source, number, &draw);
+        views.tokens_height = views.tokens_width = source->piece;
     }
-    if (whole)
-        cut(source, number, whole, tokens);
-    return true;
+    const int64_t rgb_shape[] = {image->height, image->width, CHANNELS};
+    const int64_t pixel_shape[] = {CHANNELS, views.pixels_height, views.pixels_width};
+    const int64_t token_shape[] = {CHANNELS, views.tokens_height, views.tokens_width};
+    const beit_tensor_t rgb = beit_tensor_make(image->rgb, BEIT_U8, 3, rgb_shape);
+    const beit_tensor_t patch_view = beit_tensor_make(pixels, BEIT_F32, 3, pixel_shape);
+    const beit_tensor_t token_view = beit_tensor_make(tokens, BEIT_F32, 3, token_shape);
+    return beit_views_apply(NULL, &views, &draw, &rgb, source->pixels ? &patch_view : NULL,
+                            &token_view);
 }
 
 bool view_source_make(void *user, uint64_t index, void *slot, char reason[LOADER_REASON])
 {
     const view_source_t *source = user;
-    const size_t side = (size_t)source->views.tokens_height;
     float *pixels = slot, *tokens = pixels + source->batch * pixel_floats(source);
-    float *whole = source->piece ? malloc(CHANNELS * side * side * sizeof *whole) : NULL;
-    bool done = whole || !source->piece;
-    if (!done)
-        snprintf(reason, LOADER_REASON, "no memory for a view");
-    for (size_t i = 0; done && i < source->batch; i++)
-        done = make_view(source, index * source->batch + i, pixels + i * pixel_floats(source),
-                         tokens + i * token_floats(source), whole, reason);
-    free(whole);
-    return done;
+    for (size_t i = 0; i < source->batch; i++) {
+        const uint64_t number = index * source->batch + i;
+        picture_t picture;
+        if (!borrow(source, number, &picture, reason))
+            return false;
+        const beit_status_t status =
+            render(source, number, &picture.image, pixels + i * pixel_floats(source),
+                   tokens + i * token_floats(source));
+        picture_return(&picture);
+        if (status != BEIT_OK) {
+            snprintf(reason, LOADER_REASON, "%s", beit_last_error());
+            return false;
+        }
+    }
+    return true;
 }
 
 beit_tensor_t view_source_pixels(const view_source_t *source, void *slot, size_t count)
