@@ -20,10 +20,10 @@ typedef struct beit__param {
     char name[BEIT__NAME_MAX];
     int64_t shape[4];
     int32_t ndim;
-    uint32_t flags;  /* BEIT_PARAM_* */
-    size_t count;    /* elements */
-    size_t offset;   /* floats from the start of the block, multiple of 16 */
-    int32_t init;    /* beit__init_kind_t */
+    uint32_t flags; /* BEIT_PARAM_* */
+    size_t count;   /* elements */
+    size_t offset;  /* floats from the start of the block, multiple of 16 */
+    int32_t init;   /* beit__init_kind_t */
     float a, b, c;
 } beit__param_t;
 
