@@ -32,8 +32,7 @@ enum {
     MANY_EPOCHS = 50, /* from here on stochastic depth pays in the small recipe */
     LARGEST_AUTO_MICRO_BATCH = 8,
     TOKENIZER_WARMUP = 100,
-    SMALL_PIECE = 32,
-    TOKENIZER_WARMUP = 100
+    SMALL_PIECE = 32
 };
 
 #define PUBLISHED_CELLS     196.0 /* the 14 x 14 grid for which masks were published */
