@@ -109,7 +109,7 @@ BEIT_API beit_tensor_t beit_tensor_make(void *data, beit_dtype_t dtype, int32_t 
  *  @since 0.1 */
 typedef struct beit_allocator {
     size_t struct_size;
-    void *user;                                          /**< passed through */
+    void *user;                                            /**< passed through */
     void *(*alloc)(void *user, size_t size, size_t align); /**< NULL when it cannot */
     void (*free)(void *user, void *ptr, size_t size, size_t align);
 } beit_allocator_t;

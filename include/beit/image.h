@@ -30,17 +30,17 @@ typedef enum beit_filter {
 /** How views are made. @since 0.1 */
 typedef struct beit_views_config {
     size_t struct_size;
-    int32_t pixels_height, pixels_width;      /**< patch view, default 224 x 224 */
-    int32_t tokens_height, tokens_width;      /**< token view, default 112 x 112 */
-    int32_t tokens_scaling;                   /**< ::beit_token_scaling_t, default SYMMETRIC */
-    int32_t pixels_filter, tokens_filter;     /**< ::beit_filter_t, default BICUBIC, LANCZOS */
+    int32_t pixels_height, pixels_width;  /**< patch view, default 224 x 224 */
+    int32_t tokens_height, tokens_width;  /**< token view, default 112 x 112 */
+    int32_t tokens_scaling;               /**< ::beit_token_scaling_t, default SYMMETRIC */
+    int32_t pixels_filter, tokens_filter; /**< ::beit_filter_t, default BICUBIC, LANCZOS */
     int32_t reserved;
-    float min_scale, max_scale;               /**< crop area / image area, default 0.08, 1 */
-    float min_ratio, max_ratio;               /**< crop width / height, default 3/4, 4/3 */
-    float flip;                               /**< probability, default 0.5 */
-    float brightness, contrast, saturation;   /**< half-width of the factor's range around 1,
-                                                   default 0.4 each, 0 = off */
-    float mean[3], std[3];                    /**< of the patch view, default 0.5 each */
+    float min_scale, max_scale;             /**< crop area / image area, default 0.08, 1 */
+    float min_ratio, max_ratio;             /**< crop width / height, default 3/4, 4/3 */
+    float flip;                             /**< probability, default 0.5 */
+    float brightness, contrast, saturation; /**< half-width of the factor's range around 1,
+                                                 default 0.4 each, 0 = off */
+    float mean[3], std[3];                  /**< of the patch view, default 0.5 each */
     float reserved2[2];
 } beit_views_config_t;
 
@@ -50,10 +50,10 @@ BEIT_API void beit_views_config_init(beit_views_config_t *cfg, size_t size);
 /** One drawn augmentation, so that it can be inspected, stored or prescribed. @since 0.1 */
 typedef struct beit_view_draw {
     size_t struct_size;
-    int32_t left, top, width, height;   /**< crop box in the flipped picture */
-    int32_t flip;                       /**< 1 = mirrored left-right before the crop */
-    int32_t jitter_order[3];            /**< permutation of 0 brightness, 1 contrast,
-                                             2 saturation; applied from first to last */
+    int32_t left, top, width, height;       /**< crop box in the flipped picture */
+    int32_t flip;                           /**< 1 = mirrored left-right before the crop */
+    int32_t jitter_order[3];                /**< permutation of 0 brightness, 1 contrast,
+                                                 2 saturation; applied from first to last */
     float brightness, contrast, saturation; /**< factors; exactly 1 = left out */
     float reserved;
 } beit_view_draw_t;

@@ -3,7 +3,9 @@
 
 #define TEXT_OF(x) #x
 #define TEXT(x)    TEXT_OF(x)
-#define VERSION    TEXT(BEIT_VERSION_MAJOR) "." TEXT(BEIT_VERSION_MINOR) "." TEXT(BEIT_VERSION_PATCH)
+#define VERSION                                                                                    \
+    TEXT(BEIT_VERSION_MAJOR)                                                                       \
+    "." TEXT(BEIT_VERSION_MINOR) "." TEXT(BEIT_VERSION_PATCH)
 
 #ifdef BEIT_HAVE_X86_KERNELS
 #define KERNELS "c avx2 avx512"

@@ -8,8 +8,8 @@
     X(gemm, level)                                                                                 \
     X(pack, level)                                                                                 \
     X(act, level)                                                                                  \
-    X(row, level) X(norm, level) X(softmax, level) X(random, level) X(winograd, level)             \
-        X(optim, level)
+    X(row, level)                                                                                  \
+    X(norm, level) X(softmax, level) X(random, level) X(winograd, level) X(optim, level)
 
 #define BEIT__DECLARE_FAMILY(family, level) void beit__fill_##family##_##level(beit__kernels_t *k);
 BEIT__KERNEL_FAMILIES(BEIT__DECLARE_FAMILY, c)
