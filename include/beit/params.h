@@ -17,9 +17,10 @@ extern "C" {
  *  Thread-safety: as its owner. @since 0.1 */
 typedef struct beit_params beit_params_t;
 
-#define BEIT_PARAM_NO_DECAY 1u /**< weight decay does not apply (1-D, bias, cls_token, pos_embed)  \
-                                */
-#define BEIT_PARAM_FROZEN 2u   /**< not trained */
+/** Weight decay does not apply: one-dimensional, a bias, `cls_token` or `pos_embed`. */
+#define BEIT_PARAM_NO_DECAY 1u
+/** Not trained. */
+#define BEIT_PARAM_FROZEN 2u
 
 /** Description of one tensor of a set. @since 0.1 */
 typedef struct beit_param_info {

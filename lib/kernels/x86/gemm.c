@@ -15,8 +15,9 @@ enum { MR = 14 };
     X(5, __VA_ARGS__)                                                                              \
     X(6, __VA_ARGS__)                                                                              \
     X(7, __VA_ARGS__)                                                                              \
-    X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(10, __VA_ARGS__) X(11, __VA_ARGS__) X(12, __VA_ARGS__)   \
-        X(13, __VA_ARGS__) X(14, __VA_ARGS__)
+    X(8, __VA_ARGS__)                                                                              \
+    X(9, __VA_ARGS__)                                                                              \
+    X(10, __VA_ARGS__) X(11, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__) X(14, __VA_ARGS__)
 #else
 enum { MR = 6 };
 #define HEIGHTS(X, ...)                                                                            \

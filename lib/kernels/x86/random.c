@@ -10,8 +10,8 @@ enum { ROUNDS = 10, WORDS = V_LANES * BEIT__BLOCK_WORDS };
 #define WEYL_1       0xBB67AE85u
 
 #ifdef __AVX512F__
-#define LANE_BLOCKS                                                                                \
-    _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+#define LANE_BLOCKS _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+
 #define UNPACK(half, width, a, b) _mm512_unpack##half##_epi##width(a, b)
 #define ODD_LANES(even, odd)      _mm512_mask_blend_epi32(0xaaaa, even, odd)
 #define MULTIPLY_EVEN             _mm512_mul_epu32
