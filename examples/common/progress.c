@@ -32,7 +32,7 @@ void progress_begin(progress_t *progress, FILE *out, bool quiet)
                              .last_time = -INFINITY};
 }
 
-void progress_duration(double seconds, char text[16])
+void progress_duration(double seconds, char text[DURATION_TEXT])
 {
     if (!(seconds >= 0 && seconds < 1e9)) {
         strcpy(text, "?");
@@ -40,11 +40,11 @@ void progress_duration(double seconds, char text[16])
     }
     const long all = lround(seconds), hours = all / 3600;
     if (hours >= 48)
-        snprintf(text, 16, "%ld days", lround(seconds / 86400));
+        snprintf(text, DURATION_TEXT, "%ld days", lround(seconds / 86400));
     else if (hours > 0)
-        snprintf(text, 16, "%ld:%02ld:%02ld", hours, all / 60 % 60, all % 60);
+        snprintf(text, DURATION_TEXT, "%ld:%02ld:%02ld", hours, all / 60 % 60, all % 60);
     else
-        snprintf(text, 16, "%ld:%02ld", all / 60, all % 60);
+        snprintf(text, DURATION_TEXT, "%ld:%02ld", all / 60, all % 60);
 }
 
 static void append(char line[LONGEST], const char *format, ...)
@@ -65,7 +65,7 @@ static void append_bar(char line[LONGEST], uint64_t step, uint64_t total)
 static void compose(const progress_t *progress, const progress_figures_t *figures,
                     char line[LONGEST])
 {
-    char eta[16];
+    char eta[DURATION_TEXT];
     line[0] = '\0';
     append(line, "%s", figures->phase);
     if (progress->live)

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { DURATION_TEXT = 32 };
+
 typedef struct progress {
     FILE *out;
     bool quiet, live, colour;
@@ -41,6 +43,6 @@ void progress_note(progress_t *progress, const char *format, ...)
 void progress_end(progress_t *progress);
 
 /* "1:05", "2:03:04", "3 days". */
-void progress_duration(double seconds, char text[16]);
+void progress_duration(double seconds, char text[DURATION_TEXT]);
 
 #endif

@@ -9,11 +9,11 @@ enum {
     WIDTH = 560,
     HEIGHT = 320,
     LEFT = 46,
-    RIGHT = 92, /* room for the levels' labels */
+    RIGHT = 122, /* room for the levels' labels */
     TOP = 10,
     BOTTOM = 40,
-    MOST_POINTS = 300,
-    LABEL_HEIGHT = 13,
+    MOST_POINTS = 120,
+    LABEL_HEIGHT = 15,
     MOST_LEVELS = 8,
     TICKS = 5
 };

@@ -19,7 +19,7 @@ typedef struct chart_line {
     const curve_t *curve;
     const char *label; /* in the legend */
     const char *style; /* class in the style sheet */
-    bool points; /* draw every value as a dot too; else values are averaged to a few hundred */
+    bool points; /* draw every value as a dot too; else values are averaged to about a hundred */
 } chart_line_t;
 
 typedef struct chart_level {

@@ -34,6 +34,7 @@ const char html_style[] =
     "table{border-collapse:collapse;font-size:.9rem}td,th{padding:.15em .8em .15em 0;"
     "text-align:left;vertical-align:top}td.number,th.number{text-align:right}"
     "tr+tr td{border-top:1px solid var(--grid)}.wide{overflow-x:auto}\n"
+    "@media (max-width:30rem){svg text{font-size:15px}}\n"
     "details{margin:.8em 0}summary{cursor:pointer}code{font-size:.9em;overflow-wrap:anywhere}\n"
     "@media print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#f3f5f7;--grid:#ccc;--a:#2a6f97;"
     "--b:#d2602a;--c:#5a8f3d;--level:#8a5a9e}body{font-size:11pt;max-width:none;padding:0}"

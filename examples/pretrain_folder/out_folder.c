@@ -13,7 +13,11 @@
 static const char *const products[] = {
     "checkpoints",   "report",    "model.safetensors", "tokenizer.safetensors",
     "bad_files.txt", "log.jsonl", "config.json"};
-enum { PRODUCTS = sizeof products / sizeof *products, MOST_EARLIER = 10000 };
+enum {
+    PRODUCTS = sizeof products / sizeof *products,
+    MOST_EARLIER = 10000,
+    CONFIG_DIGITS = 15 /* decimals come back as they were written */
+};
 
 char *out_path(const char *out, const char *name)
 {
@@ -150,11 +154,11 @@ outcome_t out_write_file(const char *path, const void *data, size_t size)
 outcome_t out_write_config(const char *out, const settings_t *asked, const settings_t *resolved,
                            json_t *data)
 {
-    enum { DIGITS = 15 };
     json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "libbeit", beit_build_info(), "settings",
                              options_to_json(&settings_options, asked), "resolved",
                              options_to_json(&settings_options, resolved), "data", data);
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS)) : NULL;
+    char *text =
+        root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(CONFIG_DIGITS)) : NULL;
     char *path = out_path(out, "config.json");
     outcome_t outcome = text && path ? out_write_file(path, text, strlen(text)) : no_memory();
     free(path);
@@ -177,7 +181,8 @@ static int say_differences(const json_t *before, const json_t *now)
                 ? json_number_value(was) == json_number_value(is)
                 : json_equal(was, is))
             continue;
-        char *old = json_dumps(was, JSON_ENCODE_ANY), *new = json_dumps(is, JSON_ENCODE_ANY);
+        const size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(CONFIG_DIGITS);
+        char *old = json_dumps(was, how), *new = json_dumps(is, how);
         fprintf(stderr, "  %-18s was %s, is now %s\n", option->field, old ? old : "not known",
                 new ? new : "?");
         free(old);
@@ -190,9 +195,8 @@ static int say_differences(const json_t *before, const json_t *now)
 /* The settings as they come back from a file, so that rounding there is no difference. */
 static json_t *as_stored(const settings_t *settings)
 {
-    enum { DIGITS = 15 };
     json_t *object = options_to_json(&settings_options, settings);
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(DIGITS)) : NULL;
+    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(CONFIG_DIGITS)) : NULL;
     json_t *stored = text ? json_loads(text, 0, NULL) : NULL;
     free(text);
     json_decref(object);

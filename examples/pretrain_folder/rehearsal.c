@@ -6,12 +6,14 @@
 #include <sys/resource.h>
 
 #include "common/clock.h"
+#include "common/signals.h"
 #include "model_phase.h"
 #include "recipe.h"
 #include "tokenizer_phase.h"
 
-enum { TIMED_STEPS = 3 }; /* the fastest counts: the first ones touch new memory */
-#define MB 1e6
+enum { TIMED_STEPS = 3 }; /* at most; the fastest counts, because the first touches new memory */
+#define PATIENCE 5.0      /* seconds after which no further step is timed */
+#define MB       1e6
 
 static outcome_t time_steps(beit_trainer_t *trainer, const view_source_t *source, double *seconds)
 {
@@ -22,7 +24,10 @@ static outcome_t time_steps(beit_trainer_t *trainer, const view_source_t *source
     outcome_t outcome = view_source_make((void *)source, 0, slot, reason)
                             ? OUTCOME_DONE
                             : fail(OUTCOME_DATA, "%s", reason);
+    const double begin = clock_seconds();
     for (int i = 0; outcome == OUTCOME_DONE && i < TIMED_STEPS; i++) {
+        if (i > 0 && clock_seconds() - begin > PATIENCE)
+            break;
         beit_batch_t batch;
         beit_batch_init(&batch, sizeof batch);
         if (source->pixels)
@@ -32,6 +37,8 @@ static outcome_t time_steps(beit_trainer_t *trainer, const view_source_t *source
         outcome = check(beit_trainer_step(trainer, &batch, NULL), "a step to measure time");
         const double took = clock_seconds() - start;
         *seconds = i == 0 || took < *seconds ? took : *seconds;
+        if (outcome == OUTCOME_DONE && signals_received())
+            outcome = OUTCOME_STOPPED;
     }
     free(slot);
     return outcome;
@@ -94,7 +101,7 @@ static void say_memory(const char *what, const beit_memory_report_t *memory)
 
 static void say_time(const char *what, int64_t steps, double seconds)
 {
-    char text[16];
+    char text[DURATION_TEXT];
     progress_duration((double)steps * seconds, text);
     printf("time, %s: %lld steps of %.3f s: %s\n", what, (long long)steps, seconds, text);
 }

@@ -9,6 +9,7 @@
 #include "history.h"
 #include "html.h"
 #include "out_folder.h"
+#include "phase_names.h"
 #include "pictures.h"
 
 typedef struct page {
@@ -86,8 +87,11 @@ static void write_head(const page_t *page)
     FILE *out = page->out;
     const collection_t *pictures = &page->run->collection;
     const json_t *last = page->history.rows[ROW_LAST];
-    const char *phase = json_string_value(json_object_get(last, "phase"));
-    char time[16];
+    const settings_t *settings = &page->run->settings;
+    const char *name = json_string_value(json_object_get(last, "phase"));
+    const char *phase = name ? name : PHASE_TOKENIZER;
+    const bool tokenizer = strcmp(phase, PHASE_TOKENIZER) == 0;
+    char time[DURATION_TEXT];
     fputs("<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
           "<meta name='viewport' content='width=device-width,initial-scale=1'>"
           "<title>BEiT pre-training</title>\n<style>\n",
@@ -98,10 +102,10 @@ static void write_head(const page_t *page)
     progress_duration(history_number(last, "wall_s"), time);
     fprintf(out,
             "</h1>\n<p class='soft'>%zu pictures to train on, %zu held out, %zu unreadable. Model "
-            "%s. %s step %.0f after %s.</p>\n",
+            "%s. Stands at step %.0f of %lld of the %s phase, after %s.</p>\n",
             pictures->train.count, pictures->held.count, picture_store_bad(pictures->store),
-            settings_model_name(&page->run->settings), phase ? phase : "",
-            history_number(last, "step"), time);
+            settings_model_name(settings), history_number(last, "step"),
+            (long long)(tokenizer ? settings->tokenizer_steps : settings->steps), phase, time);
     fputs("<div class='cards'>\n", out);
     if (model_row(page))
         write_model_cards(out, model_row(page));
