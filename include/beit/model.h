@@ -1,11 +1,12 @@
 /**
  * @file model.h
- * The masked-image-modeling vision transformer (arXiv 2106.08254; unilm
- * `beit/modeling_pretrain.py`): patch embedding, class and mask token, absolute and relative
- * positions, pre-norm blocks with LayerScale and stochastic depth, prediction head.
+ * The vision transformer (arXiv 2106.08254; unilm `beit/modeling_pretrain.py` and
+ * `beit/modeling_finetune.py`): patch embedding, class and mask token, absolute and relative
+ * positions, pre-norm blocks with LayerScale and stochastic depth, and a head that predicts visual
+ * tokens of masked patches (masked modeling) or the class of an image (classifier).
  *
  * Letters: B batch, C channels, N patches, T = N + 1 tokens (class token first), D width, V
- * vocabulary, M masked patches of the batch.
+ * vocabulary, M masked patches of the batch, K classes.
  */
 #ifndef BEIT_MODEL_H
 #define BEIT_MODEL_H
@@ -20,7 +21,17 @@ extern "C" {
 /** A model. Thread-safety: one thread at a time. @since 0.1 */
 typedef struct beit_model beit_model_t;
 
-/** Configuration of a model. Defaults are the published base model. @since 0.1 */
+/** What a classifier's head sees. @since 0.1 */
+typedef enum beit_pooling {
+    BEIT_POOL_MEAN = 1, /**< mean of the patch tokens of the last block, then fc_norm */
+    BEIT_POOL_CLASS = 2 /**< the class token of the last block, after norm */
+} beit_pooling_t;
+
+/** Configuration of a model. Defaults are the published base model in masked modeling.
+ *
+ *  num_classes makes it a classifier: no mask token, `head` in place of `lm_head`, vocab_size not
+ *  used, initial weights as unilm's fine-tuning has them. The published classifiers have one
+ *  relative table per block: shared_rel_pos 0, rel_pos 1. @since 0.1 */
 typedef struct beit_model_config {
     size_t struct_size;
     uint64_t init_seed;                /**< of the initial weights, default 0 */
@@ -40,7 +51,10 @@ typedef struct beit_model_config {
     float norm_eps, init_std;          /**< 1e-6, 0.02 */
     float drop_rate, attn_drop_rate;   /**< dropout, default 0 */
     float qk_scale;                    /**< 0 = (head width)^-1/2 (default) */
-    float reserved;
+    float head_init_scale;             /**< factor on a classifier's initial head; 0 = 0.001
+                                            (default) */
+    int32_t num_classes;               /**< K; 0 = masked modeling (default) */
+    int32_t pooling; /**< ::beit_pooling_t, classifiers only; 0 = mean (default) */
 } beit_model_config_t;
 
 /** Write the defaults; size is `sizeof *cfg`. @since 0.1 */
@@ -52,7 +66,8 @@ BEIT_API void beit_model_config_init(beit_model_config_t *cfg, size_t size);
 BEIT_API beit_status_t beit_model_config_preset(beit_model_config_t *cfg, const char *name);
 
 /** Create a model with initial weights (truncated normal at one standard deviation; proj and fc2
- *  of block l divided by sqrt(2 l)); cfg NULL = defaults.
+ *  of block l divided by sqrt(2 l)); cfg NULL = defaults. A classifier's are normal, its patch
+ *  embedding's uniform within (C P P)^-1/2, P the patch's side.
  *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_ABI, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND @since 0.1 */
 BEIT_API beit_status_t beit_model_create(beit_model_t **out, beit_context_t *ctx,
                                          const beit_model_config_t *cfg);
@@ -67,17 +82,19 @@ BEIT_API beit_status_t beit_model_config(const beit_model_t *model, beit_model_c
 BEIT_API beit_params_t *beit_model_params(beit_model_t *model);
 
 /** Plan memory for up to `batch` images now, so that later calls with as many or fewer allocate
- *  nothing. training = 0 plans for beit_model_encode() and beit_model_predict(), 1 also for
- *  forward and backward, gradients included. Calls plan for themselves when needed.
+ *  nothing. training = 0 plans for encode, predict and classify, 1 also for forward and backward,
+ *  gradients included. Calls plan for themselves when needed.
  *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_NOMEM (the old plan stays) @since 0.1 */
 BEIT_API beit_status_t beit_model_reserve(beit_model_t *model, int64_t batch, int training);
 
-/** `block` for the residual stream after the final norm. */
+/** `block` for the residual stream after the final norm; with mean pooling, where the norm comes
+ *  after the mean, the last block's output as it is. */
 #define BEIT_FEATURES_NORMED (-1)
 
 /** Features without dropout or stochastic depth.
  *  @param pixels   (B,C,H,W) f32
- *  @param mask     (B,N) u8, 1 = replaced by the mask token; NULL = none
+ *  @param mask     (B,N) u8, 1 = replaced by the mask token; NULL = none (always so in a
+ *                  classifier, which has no mask token)
  *  @param block    0..depth-1: the residual stream after that block; ::BEIT_FEATURES_NORMED
  *  @param features (B,T,D) f32
  *  @return ::BEIT_E_ARGUMENT, ::BEIT_E_SHAPE, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND @since 0.1 */
@@ -85,9 +102,15 @@ BEIT_API beit_status_t beit_model_encode(beit_model_t *model, const beit_tensor_
                                          const beit_tensor_t *mask, int32_t block,
                                          const beit_tensor_t *features);
 
-/** Logits of every patch, (B,N,V) f32, without dropout or stochastic depth. @since 0.1 */
+/** Logits of every patch, (B,N,V) f32, without dropout or stochastic depth.
+ *  @return also ::BEIT_E_STATE for a classifier @since 0.1 */
 BEIT_API beit_status_t beit_model_predict(beit_model_t *model, const beit_tensor_t *pixels,
                                           const beit_tensor_t *mask, const beit_tensor_t *logits);
+
+/** Logits of a classifier, (B,K) f32, without dropout or stochastic depth.
+ *  @return also ::BEIT_E_STATE for a model without classes @since 0.1 */
+BEIT_API beit_status_t beit_model_classify(beit_model_t *model, const beit_tensor_t *pixels,
+                                           const beit_tensor_t *logits);
 
 /** What is random in a training forward pass. @since 0.1 */
 typedef struct beit_forward_options {
@@ -104,9 +127,10 @@ BEIT_API void beit_forward_options_init(beit_forward_options_t *options, size_t 
 
 /** Forward pass for hosts with their own loss: keeps what beit_model_backward() reads.
  *  @param pixels  (B,C,H,W) f32
- *  @param mask    (B,N) u8 with M >= 1 ones
+ *  @param mask    (B,N) u8 with M >= 1 ones; NULL for a classifier
  *  @param options NULL = defaults
- *  @param logits  (M,V) f32: the masked patches, sample by sample, in row-major patch order
+ *  @param logits  (M,V) f32: the masked patches, sample by sample, in row-major patch order; (B,K)
+ *                 for a classifier
  *  @return ::BEIT_E_ARGUMENT (an empty mask), ::BEIT_E_SHAPE, ::BEIT_E_NOMEM, ::BEIT_E_BACKEND
  *  @since 0.1 */
 BEIT_API beit_status_t beit_model_forward(beit_model_t *model, const beit_tensor_t *pixels,
@@ -114,8 +138,23 @@ BEIT_API beit_status_t beit_model_forward(beit_model_t *model, const beit_tensor
                                           const beit_forward_options_t *options,
                                           const beit_tensor_t *logits);
 
+/** Cross-entropy of logits that the last beit_model_forward() gave, mean over their rows, and its
+ *  gradient, for hosts whose loss is that one. With smoothing s the target is (1 - s) for the label
+ *  plus s spread evenly over all columns.
+ *  @param logits      (M,V) or (B,K) f32
+ *  @param labels      i32, one per row
+ *  @param smoothing   0 to less than 1
+ *  @param loss        written
+ *  @param correct     rows whose first maximum is the label, written; NULL = not wanted
+ *  @param logits_grad as logits, for beit_model_backward(); may be logits; NULL = not wanted
+ *  @return ::BEIT_E_ARGUMENT (a label out of range), ::BEIT_E_STATE without a forward pass before,
+ *          ::BEIT_E_SHAPE, ::BEIT_E_BACKEND @since 0.1 */
+BEIT_API beit_status_t beit_model_loss(beit_model_t *model, const beit_tensor_t *logits,
+                                       const beit_tensor_t *labels, float smoothing, double *loss,
+                                       int64_t *correct, const beit_tensor_t *logits_grad);
+
 /** Backward pass of the last beit_model_forward(): adds d(loss)/d(parameter) to the gradients.
- *  @param logits_grad (M,V) f32, d(loss)/d(logits)
+ *  @param logits_grad (M,V) or (B,K) f32, d(loss)/d(logits)
  *  @return ::BEIT_E_STATE without a forward pass before, ::BEIT_E_SHAPE, ::BEIT_E_BACKEND
  *  @since 0.1 */
 BEIT_API beit_status_t beit_model_backward(beit_model_t *model, const beit_tensor_t *logits_grad);

@@ -62,6 +62,9 @@ static const field_t model_fields[] = {
     F32(drop_rate),
     F32(attn_drop_rate),
     F32(qk_scale),
+    F32(head_init_scale),
+    I32(num_classes),
+    I32(pooling),
 };
 #undef I32
 #undef F32

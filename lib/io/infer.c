@@ -170,7 +170,8 @@ beit_status_t beit__plausible_model(const beit__safetensors_t *file,
     const double tables = (config->shared_rel_pos ? 1 : 0) + (config->rel_pos ? depth : 0);
     const double mlp = config->mlp_dim > 0 ? config->mlp_dim : 4 * width;
     const double attention = 4 * width * (double)config->heads * config->attn_head_dim;
-    return check_size(file, width * config->channels * patch * patch + width * config->vocab_size +
+    const double outputs = config->num_classes > 0 ? config->num_classes : config->vocab_size;
+    return check_size(file, width * config->channels * patch * patch + width * outputs +
                                 depth * (2 * width * mlp + attention) + tables * table +
                                 (config->abs_pos ? rows * cols * width : 0));
 }

@@ -1,13 +1,15 @@
 /* Configuration of a model: defaults, named sizes, the check of every field, and the figures that
  * zeros stand for. */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "core/abi.h"
 #include "core/status.h"
 #include "model/handle.h"
 
-#define OLDEST_CONFIG sizeof(beit_model_config_t) /* of release 0.1 */
+#define OLDEST_CONFIG offsetof(beit_model_config_t, num_classes)
+#define HEAD_SCALE    0.001f /* of unilm's fine-tuning */
 #define MOST_WIDTH    65536
 #define MOST_PATCHES  65535
 
@@ -97,13 +99,14 @@ typedef struct int_field {
 #name, offsetof(beit_model_config_t, name), least, most                                    \
     }
 static const int_field_t int_fields[] = {
-    INT_FIELD(image_height, 1, 65536), INT_FIELD(image_width, 1, 65536),
-    INT_FIELD(patch_size, 1, 1024),    INT_FIELD(channels, 1, 256),
-    INT_FIELD(vocab_size, 1, 1 << 24), INT_FIELD(embed_dim, 1, MOST_WIDTH),
-    INT_FIELD(depth, 1, 1024),         INT_FIELD(heads, 1, 1024),
-    INT_FIELD(mlp_dim, 0, 1 << 20),    INT_FIELD(attn_head_dim, 0, MOST_WIDTH),
-    INT_FIELD(shared_rel_pos, 0, 1),   INT_FIELD(rel_pos, 0, 1),
-    INT_FIELD(abs_pos, 0, 1),          INT_FIELD(qkv_bias, 0, 1),
+    INT_FIELD(image_height, 1, 65536),  INT_FIELD(image_width, 1, 65536),
+    INT_FIELD(patch_size, 1, 1024),     INT_FIELD(channels, 1, 256),
+    INT_FIELD(vocab_size, 1, 1 << 24),  INT_FIELD(embed_dim, 1, MOST_WIDTH),
+    INT_FIELD(depth, 1, 1024),          INT_FIELD(heads, 1, 1024),
+    INT_FIELD(mlp_dim, 0, 1 << 20),     INT_FIELD(attn_head_dim, 0, MOST_WIDTH),
+    INT_FIELD(shared_rel_pos, 0, 1),    INT_FIELD(rel_pos, 0, 1),
+    INT_FIELD(abs_pos, 0, 1),           INT_FIELD(qkv_bias, 0, 1),
+    INT_FIELD(num_classes, 0, 1 << 24), INT_FIELD(pooling, 0, BEIT_POOL_CLASS),
 };
 
 typedef struct float_field {
@@ -126,6 +129,7 @@ static const float_field_t float_fields[] = {
     FLOAT_FIELD(drop_rate, 0, 1, false, "at least 0 and less than 1"),
     FLOAT_FIELD(attn_drop_rate, 0, 1, false, "at least 0 and less than 1"),
     FLOAT_FIELD(qk_scale, 0, INFINITY, false, "a finite number, at least 0"),
+    FLOAT_FIELD(head_init_scale, 0, INFINITY, false, "a finite number, at least 0"),
 };
 
 static beit_status_t check_fields(const beit_model_config_t *cfg)
@@ -191,4 +195,8 @@ void beit__model_config_resolve(beit_model_config_t *cfg)
         cfg->attn_head_dim = cfg->embed_dim / cfg->heads;
     if (cfg->qk_scale == 0)
         cfg->qk_scale = (float)(1 / sqrt((double)cfg->attn_head_dim));
+    if (cfg->num_classes > 0 && cfg->pooling == 0)
+        cfg->pooling = BEIT_POOL_MEAN;
+    if (cfg->num_classes > 0 && cfg->head_init_scale == 0)
+        cfg->head_init_scale = HEAD_SCALE;
 }

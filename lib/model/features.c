@@ -1,4 +1,4 @@
-/* Inference: features of any block, and predictions for every patch. Shared storage, so that a
+/* Inference: features of any block, predictions for every patch, classes. Shared storage, so that a
  * forward pass waiting for its backward pass is not disturbed. */
 #include "core/status.h"
 #include "core/tensor.h"
@@ -18,8 +18,9 @@ static beit_status_t find_features(beit_model_t *model, const beit__model_input_
                                    int32_t block, const float **features)
 {
     const beit__vit_t *vit = &model->vit;
-    const bool normed = block == BEIT_FEATURES_NORMED;
-    const int64_t blocks = normed ? vit->depth : block + 1;
+    const bool last = block == BEIT_FEATURES_NORMED;
+    const bool normed = last && !vit->averages; /* there the norm comes after the mean */
+    const int64_t blocks = last ? vit->depth : block + 1;
     BEIT__TRY(beit__model_trunk(model, input, BEIT__SHARED, BEIT__ALL_TOKENS, blocks));
     const beit__storage_plan_t *shared = &model->plan.storage[BEIT__SHARED];
     *features = blocks == vit->depth ? shared->maps.tail : shared->maps.blocks[blocks].x;
@@ -28,7 +29,7 @@ static beit_status_t find_features(beit_model_t *model, const beit__model_input_
     const beit__pass_t pass = beit__model_pass(model, &model->run, &shared->choices, false);
     *features = model->plan.transients.normed;
     return beit__norm_forward(&pass, &vit->norm, input->batch * vit->tokens, shared->maps.tail,
-                              shared->maps.tail_stats, model->plan.transients.normed);
+                              shared->maps.norm_stats, model->plan.transients.normed);
 }
 
 beit_status_t beit_model_encode(beit_model_t *model, const beit_tensor_t *pixels,
@@ -54,10 +55,26 @@ beit_status_t beit_model_predict(beit_model_t *model, const beit_tensor_t *pixel
     if (!model)
         return beit__fail(BEIT_E_ARGUMENT, "model is NULL");
     beit__model_input_t input = {0};
+    BEIT__TRY(beit__model_expect(model, false));
     BEIT__TRY(beit__model_input_check(model, pixels, mask, &input));
-    const int64_t shape[3] = {input.batch, model->vit.patches, model->vit.vocab};
+    const int64_t shape[3] = {input.batch, model->vit.patches, model->vit.head.out};
     BEIT__TRY(beit__tensor_check(logits, "logits", BEIT_F32, 3, shape));
     BEIT__TRY(beit__model_logits(model, &input, BEIT__SHARED, BEIT__ALL_PATCHES));
+    return beit__download(model->ctx, logits->data, model->plan.transients.logits,
+                          (size_t)beit__tensor_count(logits) * sizeof(float));
+}
+
+beit_status_t beit_model_classify(beit_model_t *model, const beit_tensor_t *pixels,
+                                  const beit_tensor_t *logits)
+{
+    if (!model)
+        return beit__fail(BEIT_E_ARGUMENT, "model is NULL");
+    beit__model_input_t input = {0};
+    BEIT__TRY(beit__model_expect(model, true));
+    BEIT__TRY(beit__model_input_check(model, pixels, NULL, &input));
+    const int64_t shape[2] = {input.batch, model->vit.head.out};
+    BEIT__TRY(beit__tensor_check(logits, "logits", BEIT_F32, 2, shape));
+    BEIT__TRY(beit__model_logits(model, &input, BEIT__SHARED, beit__model_pooled(model)));
     return beit__download(model->ctx, logits->data, model->plan.transients.logits,
                           (size_t)beit__tensor_count(logits) * sizeof(float));
 }

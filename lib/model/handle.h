@@ -1,5 +1,5 @@
 /* The model's insides, shared by the files of this folder. Letters as in nn/transformer.h, and
- * C channels, P patch side, V vocabulary. */
+ * C channels, P patch side, V vocabulary, K classes. */
 #ifndef BEIT_MODEL_HANDLE_H
 #define BEIT_MODEL_HANDLE_H
 
@@ -40,7 +40,18 @@ typedef struct beit__model_input {
 } beit__model_input_t;
 
 /* Which rows the last block works out. */
-typedef enum beit__wanted { BEIT__ALL_TOKENS, BEIT__ALL_PATCHES, BEIT__MASKED } beit__wanted_t;
+typedef enum beit__wanted {
+    BEIT__ALL_TOKENS,
+    BEIT__ALL_PATCHES,
+    BEIT__MASKED,
+    BEIT__CLASS_TOKENS
+} beit__wanted_t;
+
+/* The rows that a classifier's head needs. */
+beit__wanted_t beit__model_pooled(const beit_model_t *model);
+
+/* BEIT_E_STATE unless the model is a classifier, or is none. */
+beit_status_t beit__model_expect(const beit_model_t *model, bool classifier);
 
 /* Check the tensors that every entry point takes; `mask` may be NULL. */
 beit_status_t beit__model_input_check(const beit_model_t *model, const beit_tensor_t *pixels,

@@ -19,7 +19,11 @@ beit_status_t beit__model_mim(beit_model_t *model, const beit__mim_batch_t *batc
     BEIT__TRY(beit__model_logits(model, &input, storage, BEIT__MASKED));
     const beit__choices_t *choices = &model->plan.storage[storage].choices;
     const beit__pass_t pass = beit__model_pass(model, &model->run, choices, false);
-    BEIT__TRY(beit__head_loss(&model->vit, &pass, batch->masked, batch->labels, batch->backward,
-                              &model->plan.transients, loss, correct));
+    const beit__head_loss_t objective = {.rows = batch->masked,
+                                         .labels = batch->labels,
+                                         .grad_scale = 1.0f,
+                                         .backward = batch->backward};
+    BEIT__TRY(
+        beit__head_loss(&model->vit, &pass, &objective, &model->plan.transients, loss, correct));
     return batch->backward ? beit__model_gradient(model) : BEIT_OK;
 }

@@ -14,6 +14,8 @@ beit_status_t beit__model_input_check(const beit_model_t *model, const beit_tens
     const int64_t pixel_shape[4] = {BEIT__ANY, cfg->channels, cfg->image_height, cfg->image_width};
     BEIT__TRY(beit__tensor_check(pixels, "pixels", BEIT_F32, 4, pixel_shape));
     const int64_t mask_shape[2] = {pixels->shape[0], model->vit.patches};
+    if (mask && model->vit.classifies)
+        return beit__fail(BEIT_E_ARGUMENT, "mask is not NULL: a classifier has no mask token");
     if (mask)
         BEIT__TRY(beit__tensor_check(mask, "mask", BEIT_U8, 2, mask_shape));
     input->batch = pixels->shape[0];
@@ -28,6 +30,20 @@ int64_t beit__model_count_masked(const beit_model_t *model, const beit__model_in
     for (int64_t i = 0; i < input->batch * model->vit.patches; i++)
         masked += input->mask[i] != 0;
     return masked;
+}
+
+beit__wanted_t beit__model_pooled(const beit_model_t *model)
+{
+    return model->vit.averages ? BEIT__ALL_PATCHES : BEIT__CLASS_TOKENS;
+}
+
+beit_status_t beit__model_expect(const beit_model_t *model, bool classifier)
+{
+    if (model->vit.classifies == classifier)
+        return BEIT_OK;
+    return classifier
+               ? beit__fail(BEIT_E_STATE, "the model has no classes (num_classes is 0)")
+               : beit__fail(BEIT_E_STATE, "the model is a classifier: it predicts no tokens");
 }
 
 /* ---- choices ---- */
@@ -53,7 +69,9 @@ static void choose_rows(const beit__vit_t *vit, beit__wanted_t wanted, beit__cho
         return;
     }
     int64_t count = 0;
-    for (int64_t i = 0; i < choices->batch * N; i++)
+    for (int64_t b = 0; wanted == BEIT__CLASS_TOKENS && b < choices->batch; b++)
+        choices->row_index[count++] = (int32_t)(b * T);
+    for (int64_t i = 0; wanted != BEIT__CLASS_TOKENS && i < choices->batch * N; i++)
         if (wanted == BEIT__ALL_PATCHES || choices->mask[i])
             choices->row_index[count++] = (int32_t)(i / N * T + 1 + i % N);
     choices->rows = (beit__row_set_t){.count = count, .index = choices->row_index};

@@ -26,6 +26,17 @@ static beit__norm_stats_t statistics(beit__arena_t *arena, int64_t rows)
 
 /* ---- layout ---- */
 
+/* The most rows that the tail of `batch` images has: the last block's from proj on. */
+static int64_t tail_rows(const beit__vit_t *vit, int64_t batch)
+{
+    return vit->classifies && !vit->averages ? batch : batch * vit->patches;
+}
+
+static int64_t head_rows(const beit__vit_t *vit, int64_t batch)
+{
+    return beit__head_rows(vit, batch, tail_rows(vit, batch));
+}
+
 static void lay_out_host(const beit__vit_t *vit, beit__arena_t *arena,
                          beit__storage_plan_t *storage, bool draws)
 {
@@ -49,11 +60,11 @@ static beit__block_maps_t *block_maps(const beit__maps_t *maps, int64_t i,
 static void lay_out_kept(const beit__vit_t *vit, beit__arena_t *arena,
                          beit__storage_plan_t *storage)
 {
-    const int64_t B = storage->batch, N = vit->patches, T = vit->tokens, D = vit->dim;
+    const int64_t B = storage->batch, T = vit->tokens, D = vit->dim, tail = tail_rows(vit, B);
     beit__maps_t *maps = &storage->maps;
     for (int64_t i = 0; i < vit->depth; i++) {
         const beit__block_t *block = &vit->blocks[i];
-        const int64_t rows = i == vit->depth - 1 ? B * N : B * T; /* from proj on */
+        const int64_t rows = i == vit->depth - 1 ? tail : B * T; /* from proj on */
         beit__block_maps_t nowhere, *kept = block_maps(maps, i, &nowhere);
         kept->x = floats(arena, B * T, D);
         kept->stats1 = statistics(arena, B * T);
@@ -64,9 +75,10 @@ static void lay_out_kept(const beit__vit_t *vit, beit__arena_t *arena,
         kept->stats2 = statistics(arena, rows);
         kept->z = floats(arena, rows, block->mlp.fc1.out);
     }
-    maps->patches = floats(arena, B * N, vit->patch_embed.proj.in);
-    maps->tail = floats(arena, B * N, D);
-    maps->tail_stats = statistics(arena, B * N);
+    maps->patches = floats(arena, B * vit->patches, vit->patch_embed.proj.in);
+    maps->tail = floats(arena, tail, D);
+    maps->pooled = floats(arena, vit->averages ? B : 0, D);
+    maps->norm_stats = statistics(arena, head_rows(vit, B));
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -108,7 +120,7 @@ static void share_maps(const beit__vit_t *vit, const beit__transients_t *transie
         };
     }
     maps->tail = transients->tail;
-    maps->tail_stats = stats;
+    maps->norm_stats = stats;
 }
 
 static void lay_out_scratch(const beit_model_t *model, beit__arena_t *arena, beit__plan_t *plan)
@@ -142,8 +154,11 @@ static void lay_out_scratch(const beit_model_t *model, beit__arena_t *arena, bei
     beit__arena_rewind(arena, mark);
 
     t->normed = floats(arena, B * T, D);
-    t->dnormed = floats(arena, trained * N, D);
-    t->logits = floats(arena, B * N, vit->vocab);
+    t->dnormed = floats(arena, head_rows(vit, trained), D);
+    t->factors = floats(arena, vit->averages ? N : 0, 1);
+    t->dpooled = floats(arena, vit->averages ? trained : 0, D);
+    t->logits = floats(arena, head_rows(vit, B), vit->head.out);
+    plan->storage[BEIT__SHARED].maps.pooled = floats(arena, vit->averages ? B : 0, D);
     share_maps(vit, t, attention, stats, &plan->storage[BEIT__SHARED].maps);
 }
 
@@ -186,25 +201,28 @@ static beit_status_t rehearse(const beit_model_t *model, beit__plan_t *plan,
     beit__choices_t choices = stored->choices;
     choices.batch = stored->batch;
     choices.training = backward;
-    choices.masked = true;
-    choices.rows.count = stored->batch * (all_tokens ? vit->tokens : vit->patches);
+    choices.masked = !vit->classifies;
+    const int64_t tail = tail_rows(vit, stored->batch);
+    choices.rows.count = all_tokens ? stored->batch * vit->tokens : tail;
     choices.rows.index = all_tokens ? NULL : choices.row_index;
     for (int64_t i = 0; i < vit->depth; i++)
         for (int branch = 0; branch < 2; branch++)
             choices.keep[i][branch] = (beit__keep_t){.scale = choices.factors, .rows_per_scale = 1};
     double loss = 0;
     int64_t correct = 0;
-    const int64_t rows = stored->batch * vit->patches;
+    const beit__head_loss_t objective = {.rows = head_rows(vit, stored->batch),
+                                         .labels = choices.row_index,
+                                         .grad_scale = 1.0f,
+                                         .backward = backward};
     beit__pass_t pass = beit__model_pass(model, run, &choices, false);
     BEIT__TRY(
         beit__vit_forward(vit, &pass, &choices, &stored->maps, &plan->transients, vit->depth));
-    BEIT__TRY(beit__head_forward(vit, &pass, rows, &stored->maps, &plan->transients));
-    BEIT__TRY(beit__head_loss(vit, &pass, rows, choices.row_index, backward, &plan->transients,
-                              &loss, &correct));
+    BEIT__TRY(beit__head_forward(vit, &pass, tail, &stored->maps, &plan->transients));
+    BEIT__TRY(beit__head_loss(vit, &pass, &objective, &plan->transients, &loss, &correct));
     if (!backward)
         return BEIT_OK;
     pass = beit__model_pass(model, run, &choices, true);
-    BEIT__TRY(beit__head_backward(vit, &pass, rows, &stored->maps, &plan->transients));
+    BEIT__TRY(beit__head_backward(vit, &pass, tail, &stored->maps, &plan->transients));
     return beit__vit_backward(vit, &pass, &choices, &stored->maps, &plan->transients);
 }
 

@@ -3,6 +3,8 @@
  */
 #include "model/vit.h"
 
+#include <math.h>
+
 #include "core/alloc.h"
 #include "core/context.h"
 #include "core/status.h"
@@ -15,7 +17,9 @@ static void describe(beit__vit_t *vit, const beit_model_config_t *cfg)
     vit->tokens = vit->patches + 1;
     vit->dim = cfg->embed_dim;
     vit->depth = cfg->depth;
-    vit->vocab = cfg->vocab_size;
+    vit->classifies = cfg->num_classes > 0;
+    vit->averages = vit->classifies && cfg->pooling == BEIT_POOL_MEAN;
+    vit->pool = (beit__mean_pool_t){.rows = vit->patches, .width = cfg->embed_dim};
     vit->embedding = (beit__embedding_t){.dim = cfg->embed_dim,
                                          .patches = vit->patches,
                                          .place = BEIT__DROPOUT_SITES * (uint32_t)cfg->depth};
@@ -30,7 +34,41 @@ static void describe(beit__vit_t *vit, const beit_model_config_t *cfg)
                                              .shared = BEIT__NO_PARAM,
                                              .own = cfg->rel_pos != 0};
     vit->norm = (beit__norm_t){.width = cfg->embed_dim, .eps = cfg->norm_eps};
-    vit->head = (beit__linear_t){.in = cfg->embed_dim, .out = cfg->vocab_size};
+    vit->head = (beit__linear_t){.in = cfg->embed_dim,
+                                 .out = vit->classifies ? cfg->num_classes : cfg->vocab_size};
+}
+
+/* Pre-training cuts its normal distribution at one standard deviation; fine-tuning says 2 and means
+ * standard deviations, but the cut is absolute and never met. */
+#define FINE_TUNING_CUT 2.0f
+
+static beit__param_t normal_init(const beit_model_config_t *cfg)
+{
+    return (beit__param_t){.init = BEIT__INIT_TRUNCATED,
+                           .a = cfg->init_std,
+                           .b = cfg->num_classes > 0 ? FINE_TUNING_CUT : cfg->init_std,
+                           .c = 1.0f};
+}
+
+/* Fine-tuning leaves the convolution as PyTorch makes it: uniform, the bias too. */
+static beit_status_t add_patch_embed(beit__vit_t *vit, const beit_model_config_t *cfg)
+{
+    const double inputs = (double)cfg->channels * cfg->patch_size * cfg->patch_size;
+    const beit__param_t zero = {.init = BEIT__INIT_ZERO};
+    const beit__param_t uniform = {.init = BEIT__INIT_UNIFORM, .a = (float)(1 / sqrt(inputs))};
+    return vit->classifies
+               ? beit__patch_embed_add(&vit->patch_embed, &vit->list, uniform, uniform)
+               : beit__patch_embed_add(&vit->patch_embed, &vit->list, normal_init(cfg), zero);
+}
+
+static beit_status_t add_head(beit__vit_t *vit, const beit_model_config_t *cfg)
+{
+    beit__param_t init = normal_init(cfg);
+    BEIT__TRY(beit__norm_add(&vit->norm, &vit->list, "", vit->averages ? "fc_norm" : "norm"));
+    if (!vit->classifies)
+        return beit__linear_add(&vit->head, &vit->list, "", "lm_head", init, true);
+    init.c = cfg->head_init_scale;
+    return beit__linear_add(&vit->head, &vit->list, "", "head", init, true);
 }
 
 /* In the order of upstream's named_parameters(). */
@@ -38,25 +76,23 @@ static beit_status_t add_layers(beit__vit_t *vit, const beit_model_config_t *cfg
 {
     beit__param_list_t *list = &vit->list;
     beit__position_bias_t *positions = &vit->positions;
-    const beit__param_t init = {
-        .init = BEIT__INIT_TRUNCATED, .a = cfg->init_std, .b = cfg->init_std, .c = 1.0f};
     const beit__block_shape_t shape = {.dim = cfg->embed_dim,
                                        .heads = cfg->heads,
                                        .head_width = cfg->attn_head_dim,
                                        .mlp_dim = cfg->mlp_dim,
                                        .attention_scale = cfg->qk_scale,
                                        .norm_eps = cfg->norm_eps,
-                                       .init_std = cfg->init_std,
+                                       .init = normal_init(cfg),
                                        .layer_scale = cfg->layer_scale,
                                        .qkv_bias = cfg->qkv_bias != 0};
-    BEIT__TRY(beit__embedding_add(&vit->embedding, list, init, cfg->abs_pos != 0));
-    BEIT__TRY(beit__patch_embed_add(&vit->patch_embed, list, init));
+    BEIT__TRY(beit__embedding_add(&vit->embedding, list, normal_init(cfg), !vit->classifies,
+                                  cfg->abs_pos != 0));
+    BEIT__TRY(add_patch_embed(vit, cfg));
     if (cfg->shared_rel_pos)
         BEIT__TRY(beit__position_bias_add(positions, list, &positions->shared, "rel_pos_bias."));
     for (int32_t i = 0; i < cfg->depth; i++)
         BEIT__TRY(beit__block_add(&vit->blocks[i], list, &shape, i, positions));
-    BEIT__TRY(beit__norm_add(&vit->norm, list, "", "norm"));
-    BEIT__TRY(beit__linear_add(&vit->head, list, "", "lm_head", init, true));
+    BEIT__TRY(add_head(vit, cfg));
     return beit__param_seal(list);
 }
 

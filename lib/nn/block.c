@@ -54,8 +54,7 @@ beit_status_t beit__block_add(beit__block_t *block, beit__param_list_t *list,
     snprintf(prefix, sizeof prefix, "blocks.%d.", index);
     snprintf(attention, sizeof attention, "blocks.%d.attn.", index);
     snprintf(mlp, sizeof mlp, "blocks.%d.mlp.", index);
-    const beit__param_t inner = {
-        .init = BEIT__INIT_TRUNCATED, .a = shape->init_std, .b = shape->init_std, .c = 1.0f};
+    const beit__param_t inner = shape->init;
     beit__param_t outer = inner;
     outer.c = (float)(1 / sqrt(2.0 * (index + 1)));
 

@@ -4,12 +4,13 @@
 #include "nn/transformer.h"
 
 beit_status_t beit__embedding_add(beit__embedding_t *layer, beit__param_list_t *list,
-                                  beit__param_t init, bool positions)
+                                  beit__param_t init, bool masks, bool positions)
 {
     const int64_t token[3] = {1, 1, layer->dim}, tokens[3] = {1, layer->patches + 1, layer->dim};
-    layer->pos_embed = BEIT__NO_PARAM;
+    layer->mask_token = layer->pos_embed = BEIT__NO_PARAM;
     BEIT__TRY(beit__param_add(list, &layer->cls_token, init, 3, token, "cls_token"));
-    BEIT__TRY(beit__param_add(list, &layer->mask_token, init, 3, token, "mask_token"));
+    if (masks)
+        BEIT__TRY(beit__param_add(list, &layer->mask_token, init, 3, token, "mask_token"));
     return positions ? beit__param_add(list, &layer->pos_embed, init, 3, tokens, "pos_embed")
                      : BEIT_OK;
 }
@@ -27,7 +28,7 @@ beit_status_t beit__embedding_forward(const beit__pass_t *pass, const beit__embe
                        .x = x,
                        .mask = mask,
                        .cls_token = beit__params_at(pass->weights, layer->cls_token),
-                       .mask_token = beit__params_at(pass->weights, layer->mask_token),
+                       .mask_token = beit__param_or_null(pass->weights, layer->mask_token),
                        .pos_embed = beit__param_or_null(pass->weights, layer->pos_embed),
                        .y = y,
                    }));
@@ -47,7 +48,7 @@ beit_status_t beit__embedding_backward(const beit__pass_t *pass, const beit__emb
                        .mask = mask,
                        .dx = dx,
                        .dcls_token = beit__params_at(pass->gradients, layer->cls_token),
-                       .dmask_token = beit__params_at(pass->gradients, layer->mask_token),
+                       .dmask_token = beit__param_or_null(pass->gradients, layer->mask_token),
                        .dpos_embed = beit__param_or_null(pass->gradients, layer->pos_embed),
                    });
 }

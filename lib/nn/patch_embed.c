@@ -4,14 +4,13 @@
 #include "nn/transformer.h"
 
 beit_status_t beit__patch_embed_add(beit__patch_embed_t *layer, beit__param_list_t *list,
-                                    beit__param_t init)
+                                    beit__param_t weight, beit__param_t bias)
 {
     const int64_t shape[4] = {layer->proj.out, layer->channels, layer->patch, layer->patch};
-    const beit__param_t zero = {.init = BEIT__INIT_ZERO};
     layer->proj.in = layer->channels * layer->patch * layer->patch;
     BEIT__TRY(
-        beit__param_add(list, &layer->proj.weight, init, 4, shape, "patch_embed.proj.weight"));
-    return beit__param_add(list, &layer->proj.bias, zero, 1, shape, "patch_embed.proj.bias");
+        beit__param_add(list, &layer->proj.weight, weight, 4, shape, "patch_embed.proj.weight"));
+    return beit__param_add(list, &layer->proj.bias, bias, 1, shape, "patch_embed.proj.bias");
 }
 
 static int64_t patches_of(const beit__pass_t *pass)

@@ -115,6 +115,21 @@ beit_status_t beit__norm_backward(const beit__pass_t *pass, const beit__norm_t *
                                   const float *dy, /* (R,D) */
                                   float *dx);      /* (R,D) */
 
+/* ---- pool.c: the mean over a sample's rows ---- */
+
+typedef struct beit__mean_pool {
+    int64_t rows, width; /* of a sample */
+} beit__mean_pool_t;
+
+beit_status_t beit__mean_pool_forward(const beit__pass_t *pass, const beit__mean_pool_t *layer,
+                                      const float *x, /* (B,rows,D) */
+                                      float *factors, /* (rows) scratch */
+                                      float *y);      /* (B,D) */
+beit_status_t beit__mean_pool_backward(const beit__pass_t *pass, const beit__mean_pool_t *layer,
+                                       const float *dy, /* (B,D) */
+                                       float *factors,  /* (rows) scratch */
+                                       float *dx);      /* (B,rows,D) */
+
 /* ---- rows.c: maps of row sets ---- */
 
 /* part = the rows of the set. */
@@ -271,8 +286,9 @@ typedef struct beit__block_maps {
 /* Extents and initial values of a block. */
 typedef struct beit__block_shape {
     int64_t dim, heads, head_width, mlp_dim;
-    float attention_scale, norm_eps, init_std;
-    float layer_scale; /* <= 0: none */
+    float attention_scale, norm_eps;
+    float layer_scale;  /* <= 0: none */
+    beit__param_t init; /* of matrices; those that write to the residual stream start smaller */
     bool qkv_bias;
 } beit__block_shape_t;
 
@@ -301,7 +317,7 @@ typedef struct beit__patch_embed {
 } beit__patch_embed_t;
 
 beit_status_t beit__patch_embed_add(beit__patch_embed_t *layer, beit__param_list_t *list,
-                                    beit__param_t init);
+                                    beit__param_t weight, beit__param_t bias);
 beit_status_t beit__patch_embed_forward(const beit__pass_t *pass, const beit__patch_embed_t *layer,
                                         const float *pixels, /* (B,C,height,width) */
                                         float *patches,      /* (B,N,C P P), kept */
@@ -313,15 +329,16 @@ beit_status_t beit__patch_embed_backward(const beit__pass_t *pass, const beit__p
 
 typedef struct beit__embedding {
     int64_t dim, patches;
-    size_t cls_token, mask_token, pos_embed; /* the last may be BEIT__NO_PARAM */
-    uint32_t place;                          /* of the dropout */
+    size_t cls_token;
+    size_t mask_token, pos_embed; /* either may be BEIT__NO_PARAM */
+    uint32_t place;               /* of the dropout */
 } beit__embedding_t;
 
 beit_status_t beit__embedding_add(beit__embedding_t *layer, beit__param_list_t *list,
-                                  beit__param_t init, bool positions);
+                                  beit__param_t init, bool masks, bool positions);
 beit_status_t beit__embedding_forward(const beit__pass_t *pass, const beit__embedding_t *layer,
                                       const float *x,      /* (B,N,D) */
-                                      const uint8_t *mask, /* host (B,N) or NULL */
+                                      const uint8_t *mask, /* host (B,N); NULL = none */
                                       float *y);           /* (B,T,D) */
 beit_status_t beit__embedding_backward(const beit__pass_t *pass, const beit__embedding_t *layer,
                                        const uint8_t *mask, float *dy, /* (B,T,D), overwritten */

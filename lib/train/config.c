@@ -161,6 +161,12 @@ beit_status_t beit__trainer_agree(const beit_model_t *model, const beit_dvae_t *
                                   const beit_masker_t *masker)
 {
     const beit_model_config_t *config = beit__model_config(model);
+    if (config->num_classes > 0)
+        return beit__fail(
+            BEIT_E_MISMATCH,
+            "the model is a classifier of %d classes, masked modeling needs one whose "
+            "num_classes is 0",
+            config->num_classes);
     if (dvae)
         BEIT__TRY(tokenizer_agrees(config, beit__dvae_config(dvae)));
     if (masker)

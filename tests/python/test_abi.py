@@ -63,8 +63,9 @@ class Declarations(unittest.TestCase):
             with self.subTest(name):
                 cls = "".join(part.capitalize() for part in name.split("_"))
                 cls = getattr(enums, {"DvaeSampling": "Sampling"}.get(cls, cls))
-                # 0 in place of a normalisation is a default, not a member, in C
-                found = {int(member) for member in cls} - ({0} if cls is enums.DvaeNorm else set())
+                # 0 in place of a normalisation or a pooling is a default, not a member, in C
+                defaults = {0} if cls in (enums.DvaeNorm, enums.Pooling) else set()
+                found = {int(member) for member in cls} - defaults
                 self.assertEqual(found, {int(value) for value in re.findall(r"= (\d+)", body)})
 
     def test_statuses_have_classes(self):

@@ -45,6 +45,9 @@ _STATUS = {
     "beit_model_encode": (c_void_p, _TENSOR, _TENSOR, c_int32, _TENSOR),
     "beit_model_predict": (c_void_p, _TENSOR, _TENSOR, _TENSOR),
     "beit_model_forward": (c_void_p, _TENSOR, _TENSOR, POINTER(s.ForwardOptions), _TENSOR),
+    "beit_model_classify": (c_void_p, _TENSOR, _TENSOR),
+    "beit_model_loss": (
+        c_void_p, _TENSOR, _TENSOR, c_float, POINTER(c_double), POINTER(c_int64), _TENSOR),
     "beit_model_backward": (c_void_p, _TENSOR),
     "beit_model_zero_gradients": (c_void_p,),
     "beit_model_save": (c_void_p, c_char_p, c_void_p),

@@ -232,7 +232,9 @@ class ModelConfig(Config):
     drop_rate: f32
     attn_drop_rate: f32
     qk_scale: f32
-    reserved: f32
+    head_init_scale: f32
+    num_classes: i32
+    pooling: Annotated[int, ctypes.c_int32, enums.Pooling]
 
 
 @struct

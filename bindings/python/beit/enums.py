@@ -83,6 +83,14 @@ class DvaeParts(enum.IntEnum):
     DECODER_ONLY = 2
 
 
+class Pooling(enum.IntEnum):
+    """What a classifier's head sees; 0 is the mean, or nothing in masked modeling."""
+
+    AUTO = 0
+    MEAN = 1
+    CLASS = 2
+
+
 class TokenScaling(enum.IntEnum):
     """What is done to the token view's pixels after division by 255."""
 
