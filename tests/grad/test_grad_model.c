@@ -30,21 +30,31 @@ typedef struct setting {
     int32_t shared, own, absolute, qkv_bias;
     float layer_scale, drop_path, drop_rate, attn_drop_rate, qk_scale;
     int32_t batch, training;
+    int32_t pooling; /* of a classifier; 0 = masked modeling */
 } setting_t;
 
 static const setting_t settings[] = {
-    {"published", 12, 8, 2, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0, 0, 0, 0, 2, 1},
-    {"plain", 8, 8, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1},
-    {"absolute, no bias", 8, 12, 2, 4, 0, 10, 0, 0, 1, 0, 0.1f, 0, 0, 0, 0, 2, 0},
-    {"own tables", 8, 12, 2, 2, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 2, 1},
-    {"both tables, wide heads, scale", 8, 12, 2, 2, 5, 9, 1, 1, 1, 1, 0.1f, 0, 0, 0, 0.3f, 2, 1},
-    {"stochastic depth", 8, 12, 3, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0.6f, 0, 0, 0, 3, 1},
-    {"stochastic depth, no scale", 8, 12, 3, 2, 0, 0, 1, 0, 0, 1, 0, 0.6f, 0, 0, 0, 3, 1},
-    {"dropout", 8, 12, 2, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0, 0.3f, 0, 0, 2, 1},
-    {"attention dropout", 8, 12, 2, 2, 3, 0, 1, 0, 0, 1, 0.1f, 0, 0, 0.3f, 0, 2, 1},
-    {"everything", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3, 1},
-    {"everything at rest", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3, 0},
-    {"one block of everything", 8, 12, 1, 2, 0, 0, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0, 3, 1},
+    {"published", 12, 8, 2, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0, 0, 0, 0, 2, 1, 0},
+    {"plain", 8, 8, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0},
+    {"absolute, no bias", 8, 12, 2, 4, 0, 10, 0, 0, 1, 0, 0.1f, 0, 0, 0, 0, 2, 0, 0},
+    {"own tables", 8, 12, 2, 2, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 2, 1, 0},
+    {"both tables, wide heads, scale", 8, 12, 2, 2, 5, 9, 1, 1, 1, 1, 0.1f, 0, 0, 0, 0.3f, 2, 1, 0},
+    {"stochastic depth", 8, 12, 3, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0.6f, 0, 0, 0, 3, 1, 0},
+    {"stochastic depth, no scale", 8, 12, 3, 2, 0, 0, 1, 0, 0, 1, 0, 0.6f, 0, 0, 0, 3, 1, 0},
+    {"dropout", 8, 12, 2, 2, 0, 0, 1, 0, 0, 1, 0.1f, 0, 0.3f, 0, 0, 2, 1, 0},
+    {"attention dropout", 8, 12, 2, 2, 3, 0, 1, 0, 0, 1, 0.1f, 0, 0, 0.3f, 0, 2, 1, 0},
+    {"everything", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3, 1, 0},
+    {"everything at rest", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3, 0, 0},
+    {"one block of everything", 8, 12, 1, 2, 0, 0, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0, 3, 1, 0},
+    {"classifier of means", 12, 8, 2, 2, 0, 0, 0, 1, 0, 1, 0.1f, 0, 0, 0, 0, 2, 1, BEIT_POOL_MEAN},
+    {"classifier of class tokens", 8, 12, 2, 2, 0, 0, 0, 1, 1, 1, 0.1f, 0, 0, 0, 0, 2, 1,
+     BEIT_POOL_CLASS},
+    {"means of everything", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3, 1,
+     BEIT_POOL_MEAN},
+    {"class tokens of everything", 8, 12, 3, 4, 3, 11, 1, 1, 1, 1, 0.1f, 0.5f, 0.2f, 0.2f, 0.4f, 3,
+     1, BEIT_POOL_CLASS},
+    {"class tokens of one block", 8, 8, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+     BEIT_POOL_CLASS},
 };
 
 static beit_model_config_t config_of(const setting_t *setting)
@@ -70,6 +80,8 @@ static beit_model_config_t config_of(const setting_t *setting)
     config.drop_rate = setting->drop_rate;
     config.attn_drop_rate = setting->attn_drop_rate;
     config.qk_scale = setting->qk_scale;
+    config.num_classes = setting->pooling ? VOCAB : 0;
+    config.pooling = setting->pooling;
     return config;
 }
 
@@ -113,11 +125,10 @@ static data_t make_data(int64_t cells, beit__draws_t *draws)
 
 /* ---- forward ---- */
 
-/* Logits of the public call, of the oracle, and the loss of the trainer's call. */
+/* Logits of the public call and of the oracle, whose loss is returned. */
 static double check_forward(beit_model_t *model, model64_t *m, const model64_batch_t *batch,
-                            int64_t masked)
+                            int64_t rows, float *found)
 {
-    float found[BATCH * MOST_PATCHES * VOCAB];
     double wanted[BATCH * MOST_PATCHES * VOCAB];
     const beit_model_config_t *cfg = &m->cfg;
     const int64_t patches = cfg->image_height * cfg->image_width / 16;
@@ -127,16 +138,17 @@ static double check_forward(beit_model_t *model, model64_t *m, const model64_bat
     const beit_tensor_t mask =
         beit_tensor_make((void *)batch->mask, BEIT_U8, 2, (const int64_t[]){batch->batch, patches});
     const beit_tensor_t logits =
-        beit_tensor_make(found, BEIT_F32, 2, (const int64_t[]){masked, VOCAB});
+        beit_tensor_make(found, BEIT_F32, 2, (const int64_t[]){rows, VOCAB});
     beit_forward_options_t options;
     beit_forward_options_init(&options, sizeof options);
     options.seed = batch->seed;
     options.step = batch->step;
     options.sample_ids = batch->sample_ids;
     options.training = batch->training;
-    check_ok(beit_model_forward(model, &pixels, &mask, &options, &logits));
+    check_ok(
+        beit_model_forward(model, &pixels, cfg->num_classes ? NULL : &mask, &options, &logits));
     const double loss = model64_loss(m, batch, wanted);
-    for (int64_t i = 0; i < masked * VOCAB; i++)
+    for (int64_t i = 0; i < rows * VOCAB; i++)
         check_near((double)found[i], wanted[i], 1e-5); /* logits are of order 1 */
     return loss;
 }
@@ -205,8 +217,9 @@ static void check_tensor(model64_t *m, const model64_batch_t *batch, size_t inde
     free(direction);
 }
 
-static void check_backward(beit_model_t *model, model64_t *m, const model64_batch_t *batch,
-                           int64_t masked, double loss, beit__draws_t *draws)
+/* Masked modeling the trainer's way. */
+static void run_masked(beit_model_t *model, const model64_batch_t *batch, int64_t masked,
+                       double loss)
 {
     double found = 0;
     int64_t correct = 0;
@@ -222,6 +235,27 @@ static void check_backward(beit_model_t *model, model64_t *m, const model64_batc
                                    .backward = true};
     check_ok(beit__model_mim(model, &mim, &found, &correct));
     check_near(found, loss, 1e-5 * loss);
+}
+
+/* Classification the public way; the library's loss is a mean. */
+static void run_classifier(beit_model_t *model, const model64_batch_t *batch, float *logits,
+                           double loss)
+{
+    const beit_tensor_t view =
+        beit_tensor_make(logits, BEIT_F32, 2, (const int64_t[]){batch->batch, VOCAB});
+    const beit_tensor_t labels =
+        beit_tensor_make((void *)batch->labels, BEIT_I32, 1, &batch->batch);
+    double found = 0;
+    check_ok(beit_model_loss(model, &view, &labels, (float)batch->smoothing, &found, NULL, &view));
+    check_near(found * (double)batch->batch, loss, 1e-5 * loss);
+    for (int64_t i = 0; i < batch->batch * VOCAB; i++)
+        logits[i] *= (float)batch->batch;
+    check_ok(beit_model_backward(model, &view));
+}
+
+static void check_gradients(beit_model_t *model, model64_t *m, const model64_batch_t *batch,
+                            beit__draws_t *draws)
+{
     const beit_params_t *gradients = beit_model_gradients(model);
     const double total = norm_of(gradients->data, gradients->list->floats);
     for (size_t t = 0; t < m->count; t++) {
@@ -248,9 +282,16 @@ static void check_setting(beit_context_t *ctx, const setting_t *setting)
                                    .sample_ids = data.sample_ids,
                                    .seed = 9,
                                    .step = 4,
-                                   .training = setting->training};
-    const double loss = check_forward(model, &m, &batch, data.masked);
-    check_backward(model, &m, &batch, data.masked, loss, &draws);
+                                   .training = setting->training,
+                                   .smoothing = setting->pooling ? 0.1 : 0};
+    float logits[BATCH * MOST_PATCHES * VOCAB];
+    const int64_t rows = setting->pooling ? setting->batch : data.masked;
+    const double loss = check_forward(model, &m, &batch, rows, logits);
+    if (setting->pooling)
+        run_classifier(model, &batch, logits, loss);
+    else
+        run_masked(model, &batch, rows, loss);
+    check_gradients(model, &m, &batch, &draws);
     model64_destroy(&m);
     beit_model_destroy(model);
 }

@@ -2,6 +2,7 @@
 #include "model64.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,7 @@ static sizes_t sizes_of(const model64_t *m, const model64_batch_t *batch)
                  .h = c->heads,
                  .d = c->attn_head_dim,
                  .F = c->mlp_dim,
-                 .V = c->vocab_size,
+                 .V = c->num_classes > 0 ? c->num_classes : c->vocab_size,
                  .rows = c->image_height / c->patch_size,
                  .cols = c->image_width / c->patch_size};
     s.N = s.rows * s.cols;
@@ -245,7 +246,9 @@ static double *run_trunk(model64_t *m, const model64_batch_t *batch, const sizes
     double *patches = doubles(s->B * s->N * s->D), *x = doubles(s->B * s->T * s->D);
     double *branch = doubles(s->B * s->T * s->D);
     embed_patches(m, batch, s, patches);
-    ref64_embed(patches, batch->mask, tensor(m, -1, "cls_token"), tensor(m, -1, "mask_token"),
+    const bool masks = m->cfg.num_classes == 0;
+    ref64_embed(patches, masks ? batch->mask : NULL, tensor(m, -1, "cls_token"),
+                masks ? tensor(m, -1, "mask_token") : NULL,
                 m->cfg.abs_pos ? tensor(m, -1, "pos_embed") : NULL, s->B, s->N, s->D, x);
     dropout(m, batch, (uint32_t)(4 * m->cfg.depth), s->T * s->D, x);
     for (int block = 0; block < m->cfg.depth; block++) {
@@ -259,27 +262,51 @@ static double *run_trunk(model64_t *m, const model64_batch_t *batch, const sizes
     return x;
 }
 
+/* ---- heads: the rows that they see, (rows,D) ---- */
+
+static int64_t masked_rows(const model64_batch_t *batch, const sizes_t *s, const double *x,
+                           double *rows)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < s->B * s->N; i++)
+        if (batch->mask[i])
+            memcpy(rows + count++ * s->D, x + (i / s->N * s->T + 1 + i % s->N) * s->D,
+                   (size_t)s->D * sizeof *x);
+    return count;
+}
+
+static int64_t pooled_rows(const model64_t *m, const sizes_t *s, const double *x, double *rows)
+{
+    const bool mean = m->cfg.pooling == BEIT_POOL_MEAN;
+    for (int64_t b = 0; b < s->B; b++)
+        for (int64_t d = 0; d < s->D; d++) {
+            double sum = 0;
+            for (int64_t t = 1; t < s->T; t++)
+                sum += x[(b * s->T + t) * s->D + d];
+            rows[b * s->D + d] = mean ? sum / (double)s->N : x[b * s->T * s->D + d];
+        }
+    return s->B;
+}
+
 double model64_loss(model64_t *m, const model64_batch_t *batch, double *logits)
 {
     const sizes_t s = sizes_of(m, batch);
-    double *x = run_trunk(m, batch, &s), *normed = doubles(s.B * s.T * s.D);
-    double *z = doubles(s.V), loss = 0;
-    int64_t row = 0;
-    ref64_layernorm(x, tensor(m, -1, "norm.weight"), tensor(m, -1, "norm.bias"), s.B * s.T, s.D,
+    const bool classifies = m->cfg.num_classes > 0;
+    const bool mean = classifies && m->cfg.pooling == BEIT_POOL_MEAN;
+    double *x = run_trunk(m, batch, &s), *seen = doubles(s.B * s.T * s.D);
+    const int64_t rows = classifies ? pooled_rows(m, &s, x, seen) : masked_rows(batch, &s, x, seen);
+    double *normed = doubles(rows * s.D), *z = doubles(rows * s.V);
+    ref64_layernorm(seen, tensor(m, -1, mean ? "fc_norm.weight" : "norm.weight"),
+                    tensor(m, -1, mean ? "fc_norm.bias" : "norm.bias"), rows, s.D,
                     (double)m->cfg.norm_eps, normed);
-    const double *w = tensor(m, -1, "lm_head.weight"), *bias = tensor(m, -1, "lm_head.bias");
-    for (int64_t i = 0; i < s.B * s.N; i++) {
-        if (!batch->mask[i])
-            continue;
-        const double *token = normed + (i / s.N * s.T + 1 + i % s.N) * s.D;
-        ref64_linear(token, w, bias, 1, s.V, s.D, z);
-        loss += ref64_cross_entropy(z, &batch->labels[row], 1, s.V, 0);
-        if (logits)
-            memcpy(logits + row * s.V, z, (size_t)s.V * sizeof *z);
-        row++;
-    }
+    ref64_linear(normed, tensor(m, -1, classifies ? "head.weight" : "lm_head.weight"),
+                 tensor(m, -1, classifies ? "head.bias" : "lm_head.bias"), rows, s.V, s.D, z);
+    const double loss = ref64_cross_entropy(z, batch->labels, rows, s.V, batch->smoothing);
+    if (logits)
+        memcpy(logits, z, (size_t)(rows * s.V) * sizeof *z);
     free(z);
     free(normed);
+    free(seen);
     free(x);
     return loss;
 }

@@ -2,6 +2,7 @@
 #include "ref64.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 double ref64_slope(ref64_fn f, const void *user, double *x)
@@ -65,8 +66,8 @@ void ref64_embed(const double *x, const uint8_t *mask, const double *cls, const 
             double *token = y + b * (N + 1) * D + d;
             token[0] = cls[d];
             for (int64_t n = 0; n < N; n++) {
-                const double m = mask ? mask[b * N + n] : 0;
-                token[(n + 1) * D] = x[(b * N + n) * D + d] * (1 - m) + mask_token[d] * m;
+                const bool masked = mask && mask[b * N + n];
+                token[(n + 1) * D] = masked ? mask_token[d] : x[(b * N + n) * D + d];
             }
             for (int64_t n = 0; pos && n <= N; n++)
                 token[n * D] += pos[n * D + d];
