@@ -86,6 +86,17 @@ static outcome_t provide_tokenizer(run_t *run)
     return tokenizer_phase(run, rehearsal.model_step * (double)s->steps);
 }
 
+static void say_where(run_t *run)
+{
+    const char *out = run->settings.out;
+    char *whole = realpath(out, NULL);
+    progress_say(&run->progress,
+                 "done: %s/tokenizer.safetensors, %s/model.safetensors\n"
+                 "curves and pictures: %s/report/index.html",
+                 out, out, whole ? whole : out);
+    free(whole);
+}
+
 static outcome_t train(run_t *run)
 {
     const settings_t *s = &run->settings;
@@ -97,8 +108,7 @@ static outcome_t train(run_t *run)
     TRY(collection_list_bad(&run->collection, s->out));
     TRY(provide_tokenizer(run));
     TRY(model_phase(run));
-    progress_say(&run->progress, "done: %s/model.safetensors, %s/report/index.html", s->out,
-                 s->out);
+    say_where(run);
     return OUTCOME_DONE;
 }
 
