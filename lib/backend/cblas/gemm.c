@@ -11,8 +11,9 @@
 #define K_BLOCK     800u
 /* A packed band of the right operand stays in the last-level cache. */
 #define BAND_FLOATS (2u << 20)
+#define BAND_K      3200u
 /* Panels of the right operand that one task packs. */
-#define PACK_PANELS 4u
+#define PACK_PANELS 8u
 /* CBLAS packs the whole right operand again in each call, hence taller tiles. */
 #define BLAS_ROW_TILE    394u
 #define BLAS_COLUMN_TILE 768u
@@ -44,9 +45,10 @@ size_t beit__cblas_gemm_space(const beit__cblas_t *self, const beit_gemm_args_t 
 {
     if (!self->own_gemm)
         return 0;
-    const size_t narrow = beit__rhs_floats(self, (size_t)a->k, COLUMN_TILE);
-    const size_t rhs = beit__min(beit__rhs_floats(self, (size_t)a->k, (size_t)a->n),
-                                 beit__max(BAND_FLOATS, narrow));
+    const size_t k = beit__min((size_t)a->k, BAND_K);
+    const size_t narrow = beit__rhs_floats(self, k, COLUMN_TILE);
+    const size_t rhs =
+        beit__min(beit__rhs_floats(self, k, (size_t)a->n), beit__max(BAND_FLOATS, narrow));
     return (rhs + self->workers * lhs_floats(a)) * sizeof(float);
 }
 
@@ -170,11 +172,37 @@ static beit_status_t band_gemm(const beit__cblas_t *self, const beit_gemm_args_t
     return beit__cblas_tasks(self, tiles, tile_task, &g);
 }
 
+/* The part of a product that belongs to [p, p + k), added to the parts before. */
+static beit_gemm_args_t product_of(const beit_gemm_args_t *a, int64_t p, int64_t k)
+{
+    beit_gemm_args_t part = *a;
+    part.k = k;
+    part.a += p * (a->trans_a ? a->lda : 1);
+    part.b += p * (a->trans_b ? 1 : a->ldb);
+    part.beta = p == 0 ? a->beta : 1.0f;
+    return part;
+}
+
+/* A product of any length: bands of k one after the other, epilogue with the last. */
+static beit_status_t long_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
+{
+    const int64_t band = a->k ? (int64_t)even_tile((size_t)a->k, BAND_K, 1) : 1;
+    int64_t p = 0;
+    for (; p + band < a->k; p += band) {
+        beit_gemm_args_t part = product_of(a, p, band);
+        part.bias = NULL;
+        part.epilogue = BEIT_EPILOGUE_NONE;
+        BEIT__TRY(band_gemm(self, &part));
+    }
+    const beit_gemm_args_t last = product_of(a, p, a->k - p);
+    return band_gemm(self, &last);
+}
+
 static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
 {
-    const size_t n = (size_t)a->n, per_tile = beit__max(1, (size_t)a->k) * COLUMN_TILE;
-    const size_t band =
-        even_tile(n, beit__max(1, BAND_FLOATS / per_tile) * COLUMN_TILE, self->k.nr);
+    const size_t n = (size_t)a->n, k = beit__max(1, beit__min((size_t)a->k, BAND_K));
+    const size_t tiles = beit__max(1, BAND_FLOATS / (k * COLUMN_TILE));
+    const size_t band = even_tile(n, tiles * COLUMN_TILE, self->k.nr);
     for (int64_t item = 0; item < a->batch; item++)
         for (size_t j = 0; j < n; j += band) {
             beit_gemm_args_t part = *a;
@@ -184,7 +212,7 @@ static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t 
             part.c += item * a->stride_c + (int64_t)j;
             part.aux = a->aux ? a->aux + item * a->stride_c + j : NULL;
             part.bias = a->bias ? a->bias + j : NULL;
-            BEIT__TRY(band_gemm(self, &part));
+            BEIT__TRY(long_gemm(self, &part));
         }
     return BEIT_OK;
 }

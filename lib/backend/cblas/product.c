@@ -35,9 +35,9 @@ static void pack_transposed(const beit__cblas_t *self, const beit__rhs_t *rhs, s
             dst[p * rhs->ld + j] = src[j * lds + p];
 }
 
-/* Rows are walked in pieces that stay in the first-level cache and its page table, since each row
- * of a wide matrix is a page of its own. */
-#define PIECE_ROWS 32u
+/* Rows are walked in pieces across all panels: each row of a wide matrix is a page of its own, and
+ * a piece's pages stay at hand. */
+#define PIECE_ROWS 8u
 
 void beit__pack_across(const beit__kernels_t *kernels, size_t k, size_t n, size_t panels,
                        const float *src, size_t lds, float *dst)

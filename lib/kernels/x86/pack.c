@@ -128,6 +128,10 @@ static void pack_rows(size_t m, size_t k, const float *const *rows, bool relu, f
     }
 }
 
+/* Rows ahead that are asked for: they lie on other pages, where the processor does not look by
+ * itself. */
+enum { AHEAD = 24 };
+
 V_INLINE void copy_rows(size_t k, size_t n, const float *src, size_t lds, const int relu,
                         float *dst, size_t ldd)
 {
@@ -135,6 +139,7 @@ V_INLINE void copy_rows(size_t k, size_t n, const float *src, size_t lds, const 
         for (size_t j = 0; j < ldd; j += V_LANES) {
             const size_t have = j >= n ? 0 : n - j < V_LANES ? n - j : V_LANES;
             const size_t lanes = ldd - j < V_LANES ? ldd - j : V_LANES;
+            _mm_prefetch((const char *)(src + AHEAD * lds + j), _MM_HINT_T0);
             vec_t x = have == V_LANES ? v_load(src + j) : v_load_some(src + j, have);
             if (relu)
                 x = v_relu(x);
