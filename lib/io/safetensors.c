@@ -11,17 +11,15 @@
 
 #include "core/alloc.h"
 #include "core/status.h"
-#include "core/tensor.h"
 #include "io/checksum.h"
 #include "io/json.h"
 #include "io/sniff.h"
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are stored in host order");
+#include "io/values.h"
 
 #define LENGTH_BYTES   8u
 #define LARGEST_HEADER 100000000u /* the reference implementation's limit */
 #define DEEPEST_HEADER 8          /* a sound header nests three deep */
-#define CHUNK          16384u     /* bytes read at a time where values are converted */
+#define CHUNK          16384u     /* bytes read at a time where they are summed */
 #define METADATA       "__metadata__"
 
 typedef struct stored_dtype {
@@ -345,63 +343,12 @@ const char *beit__safetensors_metadata(const beit__safetensors_t *file, const ch
 
 bool beit__stored_is_float(const beit__stored_t *tensor)
 {
-    return tensor->dtype == BEIT_F32 || tensor->dtype == BEIT_F16 || tensor->dtype == BEIT_BF16 ||
-           tensor->dtype == BEIT_F64;
-}
-
-static float from_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static float from_half(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    const uint32_t exponent = half >> 10 & 0x1fu, mantissa = half & 0x3ffu;
-    if (exponent == 0x1f) /* infinity, NaN */
-        return from_bits(sign | 0x7f800000u | mantissa << 13);
-    if (exponent == 0) /* zero, subnormal: mantissa * 2^-24, exact */
-        return (sign ? -1.0f : 1.0f) * (float)mantissa * 0x1p-24f;
-    return from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
-}
-
-static void convert(int32_t dtype, const unsigned char *raw, size_t n, float *dst)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint16_t half;
-        double wide;
-        switch (dtype) {
-        case BEIT_F64:
-            memcpy(&wide, raw + i * sizeof wide, sizeof wide);
-            dst[i] = (float)wide;
-            break;
-        case BEIT_BF16:
-            memcpy(&half, raw + i * sizeof half, sizeof half);
-            dst[i] = from_bits((uint32_t)half << 16);
-            break;
-        default:
-            memcpy(&half, raw + i * sizeof half, sizeof half);
-            dst[i] = from_half(half);
-        }
-    }
+    return beit__values_are_real(tensor->dtype);
 }
 
 beit_status_t beit__safetensors_read(const beit__safetensors_t *file, const beit__stored_t *tensor,
                                      float *dst)
 {
-    const uint64_t at = file->data + tensor->begin;
-    if (tensor->dtype == BEIT_F32)
-        return beit__source_read(file->source, at, dst, (size_t)(tensor->end - tensor->begin));
-    unsigned char raw[CHUNK];
-    const size_t width = beit__dtype_size(tensor->dtype), most = sizeof raw / width;
-    for (uint64_t done = 0; done < tensor->count;) {
-        const uint64_t left = tensor->count - done;
-        const size_t n = left < most ? (size_t)left : most;
-        BEIT__TRY(beit__source_read(file->source, at + done * width, raw, n * width));
-        convert(tensor->dtype, raw, n, dst + done);
-        done += n;
-    }
-    return BEIT_OK;
+    return beit__values_read(file->source, file->data + tensor->begin, tensor->dtype, tensor->count,
+                             dst);
 }
