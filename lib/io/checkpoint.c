@@ -9,6 +9,7 @@
 #include "io/config_json.h"
 #include "io/infer.h"
 #include "io/json.h"
+#include "io/names.h"
 #include "io/sets.h"
 #include "model/model.h"
 
@@ -17,7 +18,7 @@
 
 static beit__set_t plain_set(const beit_params_t *params)
 {
-    return (beit__set_t){.prefix = "", .drop = "", .params = (beit_params_t *)params};
+    return (beit__set_t){.prefix = "", .params = (beit_params_t *)params};
 }
 
 beit_status_t beit_params_save(const beit_params_t *params, const char *path, const beit_io_t *io)
@@ -28,6 +29,15 @@ beit_status_t beit_params_save(const beit_params_t *params, const char *path, co
     return beit__sets_save(params->list->ctx, &set, 1, PARAMS, NULL, NULL, path, io);
 }
 
+/* Whose names a set has. */
+static beit__names_kind_t kind_of(const beit_params_t *params)
+{
+    for (size_t index = 0; index < params->list->count; index++)
+        if (strcmp(params->list->items[index].name, "cls_token") == 0)
+            return BEIT__NAMES_MODEL;
+    return BEIT__NAMES_DVAE;
+}
+
 beit_status_t beit_params_load(beit_params_t *params, const char *path, const beit_io_t *io,
                                uint32_t flags)
 {
@@ -36,11 +46,15 @@ beit_status_t beit_params_load(beit_params_t *params, const char *path, const be
     if (flags & ~LOAD_FLAGS)
         return beit__fail(BEIT_E_ARGUMENT, "flags is 0x%x, expected a combination of BEIT_LOAD_*",
                           flags);
-    beit__checkpoint_t checkpoint;
-    BEIT__TRY(beit__checkpoint_open(&checkpoint, params->list->ctx, path, io));
+    beit__archive_t archive;
+    BEIT__TRY(beit__archive_open(&archive, params->list->ctx, path, io));
     const beit__set_t set = plain_set(params);
-    const beit_status_t status = beit__sets_load(&checkpoint, &set, 1, flags);
-    beit__checkpoint_close(&checkpoint);
+    beit_status_t status = BEIT_OK;
+    if (!beit__archive_metadata(&archive, BEIT__METADATA_KIND))
+        status = beit__names_translate(&archive, kind_of(params));
+    if (status == BEIT_OK)
+        status = beit__sets_load(&archive, &set, 1, flags);
+    beit__archive_close(&archive);
     return status;
 }
 
@@ -58,12 +72,12 @@ static beit_status_t save_with_config(beit_context_t *ctx, const beit_params_t *
 }
 
 /* Read a configuration of this kind; *found tells whether the file has one, which bare parameter
- * sets and foreign files have not. A file of another kind is refused. */
-static beit_status_t read_config(const beit__checkpoint_t *checkpoint, const char *name,
+ * sets and other libraries' files have not. A file of another kind is refused. */
+static beit_status_t read_config(const beit__archive_t *archive, const char *name,
                                  beit__config_kind_t kind, void *config, bool *found)
 {
-    const char *path = checkpoint->source.name;
-    const char *stored = beit__safetensors_metadata(&checkpoint->file, BEIT__METADATA_KIND);
+    const char *path = archive->name;
+    const char *stored = beit__archive_metadata(archive, BEIT__METADATA_KIND);
     *found = false;
     if (stored && strcmp(stored, name) != 0 && strcmp(stored, PARAMS) != 0)
         return beit__fail(BEIT_E_MISMATCH,
@@ -71,7 +85,12 @@ static beit_status_t read_config(const beit__checkpoint_t *checkpoint, const cha
                           "beit_params_load()",
                           path, stored, name);
     json_t *json;
-    BEIT__TRY(beit__checkpoint_json(checkpoint, BEIT__METADATA_CONFIG, &json));
+    BEIT__TRY(beit__checkpoint_json(archive, BEIT__METADATA_CONFIG, &json));
+    if (!json && stored && strcmp(stored, PARAMS) != 0)
+        return beit__fail(BEIT_E_MISMATCH,
+                          "%s: no libbeit.config in the metadata; create the %s and read the "
+                          "weights by beit_params_load()",
+                          path, name);
     if (!json)
         return BEIT_OK;
     *found = true;
@@ -101,22 +120,20 @@ beit_status_t beit_model_save(const beit_model_t *model, const char *path, const
                             BEIT__CONFIG_MODEL, beit__model_config(model), path, io);
 }
 
-static beit_status_t load_model(beit_model_t **out, beit_context_t *ctx,
-                                const beit__checkpoint_t *checkpoint)
+static beit_status_t load_model(beit_model_t **out, beit_context_t *ctx, beit__archive_t *archive)
 {
     beit_model_config_t config;
     bool found;
-    BEIT__TRY(read_config(checkpoint, "model", BEIT__CONFIG_MODEL, &config, &found));
-    if (!found)
-        return beit__fail(BEIT_E_MISMATCH,
-                          "%s: no libbeit.config in the metadata; create the model and read the "
-                          "weights by beit_params_load()",
-                          checkpoint->source.name);
-    BEIT__TRY(beit__plausible_model(&checkpoint->file, &config));
+    BEIT__TRY(read_config(archive, "model", BEIT__CONFIG_MODEL, &config, &found));
+    if (!found) {
+        BEIT__TRY(beit__names_translate(archive, BEIT__NAMES_MODEL));
+        BEIT__TRY(beit__infer_model(archive, &config));
+    }
+    BEIT__TRY(beit__plausible_model(archive, &config));
     beit_model_t *model;
-    BEIT__TRY(refused(checkpoint->source.name, beit_model_create(&model, ctx, &config)));
+    BEIT__TRY(refused(archive->name, beit_model_create(&model, ctx, &config)));
     const beit__set_t set = plain_set(beit_model_params(model));
-    const beit_status_t status = beit__sets_load(checkpoint, &set, 1, BEIT__LOAD_FRESH);
+    const beit_status_t status = beit__sets_load(archive, &set, 1, BEIT__LOAD_FRESH);
     if (status == BEIT_OK)
         *out = model;
     else
@@ -132,11 +149,11 @@ beit_status_t beit_model_load(beit_model_t **out, beit_context_t *ctx, const cha
     *out = NULL;
     beit_context_t *own;
     BEIT__TRY(beit__context_acquire(&own, ctx));
-    beit__checkpoint_t checkpoint;
-    beit_status_t status = beit__checkpoint_open(&checkpoint, own, path, io);
+    beit__archive_t archive;
+    beit_status_t status = beit__archive_open(&archive, own, path, io);
     if (status == BEIT_OK) {
-        status = load_model(out, own, &checkpoint);
-        beit__checkpoint_close(&checkpoint);
+        status = load_model(out, own, &archive);
+        beit__archive_close(&archive);
     }
     beit_context_unref(own);
     return status;
@@ -153,21 +170,20 @@ beit_status_t beit_dvae_save(const beit_dvae_t *dvae, const char *path, const be
                             BEIT__CONFIG_DVAE, beit__dvae_config(dvae), path, io);
 }
 
-static beit_status_t load_dvae(beit_dvae_t **out, beit_context_t *ctx,
-                               const beit__checkpoint_t *checkpoint)
+static beit_status_t load_dvae(beit_dvae_t **out, beit_context_t *ctx, beit__archive_t *archive)
 {
     beit_dvae_config_t config;
-    const char *drop = "";
     bool found;
-    BEIT__TRY(read_config(checkpoint, "dvae", BEIT__CONFIG_DVAE, &config, &found));
-    if (!found)
-        BEIT__TRY(beit__infer_dvae(&checkpoint->file, &config, &drop));
-    BEIT__TRY(beit__plausible_dvae(&checkpoint->file, &config));
+    BEIT__TRY(read_config(archive, "dvae", BEIT__CONFIG_DVAE, &config, &found));
+    if (!found) {
+        BEIT__TRY(beit__names_translate(archive, BEIT__NAMES_DVAE));
+        BEIT__TRY(beit__infer_dvae(archive, &config));
+    }
+    BEIT__TRY(beit__plausible_dvae(archive, &config));
     beit_dvae_t *dvae;
-    BEIT__TRY(refused(checkpoint->source.name, beit_dvae_create(&dvae, ctx, &config)));
-    beit__set_t set = plain_set(beit_dvae_params(dvae));
-    set.drop = drop;
-    const beit_status_t status = beit__sets_load(checkpoint, &set, 1, BEIT__LOAD_FRESH);
+    BEIT__TRY(refused(archive->name, beit_dvae_create(&dvae, ctx, &config)));
+    const beit__set_t set = plain_set(beit_dvae_params(dvae));
+    const beit_status_t status = beit__sets_load(archive, &set, 1, BEIT__LOAD_FRESH);
     if (status == BEIT_OK)
         *out = dvae;
     else
@@ -183,11 +199,11 @@ beit_status_t beit_dvae_load(beit_dvae_t **out, beit_context_t *ctx, const char 
     *out = NULL;
     beit_context_t *own;
     BEIT__TRY(beit__context_acquire(&own, ctx));
-    beit__checkpoint_t checkpoint;
-    beit_status_t status = beit__checkpoint_open(&checkpoint, own, path, io);
+    beit__archive_t archive;
+    beit_status_t status = beit__archive_open(&archive, own, path, io);
     if (status == BEIT_OK) {
-        status = load_dvae(out, own, &checkpoint);
-        beit__checkpoint_close(&checkpoint);
+        status = load_dvae(out, own, &archive);
+        beit__archive_close(&archive);
     }
     beit_context_unref(own);
     return status;

@@ -11,17 +11,15 @@
 #include "core/context.h"
 #include "core/status.h"
 #include "io/json.h"
+#include "io/values.h"
 
 /* ---- names ---- */
 
-/* The name of tensor `index` in the file; false when the file does not hold it. */
+/* The name of tensor `index` in the file; false when it is longer than any file's. */
 static bool stored_name(const beit__set_t *set, size_t index, char *name, size_t size)
 {
-    const char *own = set->params->list->items[index].name;
-    const size_t drop = strlen(set->drop);
-    if (strncmp(own, set->drop, drop) != 0)
-        return false;
-    const int length = snprintf(name, size, "%s%s", set->prefix, own + drop);
+    const int length =
+        snprintf(name, size, "%s%s", set->prefix, set->params->list->items[index].name);
     return length > 0 && (size_t)length < size;
 }
 
@@ -107,29 +105,10 @@ fail:
 
 /* ---- loading ---- */
 
-beit_status_t beit__checkpoint_open(beit__checkpoint_t *checkpoint, beit_context_t *ctx,
-                                    const char *path, const beit_io_t *io)
-{
-    *checkpoint = (beit__checkpoint_t){.source = {.fd = -1}};
-    BEIT__TRY(beit__source_open(&checkpoint->source, path, io));
-    const beit_status_t status =
-        beit__safetensors_open(&checkpoint->file, ctx, &checkpoint->source);
-    if (status != BEIT_OK)
-        beit__source_close(&checkpoint->source);
-    return status;
-}
-
-void beit__checkpoint_close(beit__checkpoint_t *checkpoint)
-{
-    beit__safetensors_close(&checkpoint->file);
-    beit__source_close(&checkpoint->source);
-}
-
-beit_status_t beit__checkpoint_json(const beit__checkpoint_t *checkpoint, const char *key,
-                                    json_t **json)
+beit_status_t beit__checkpoint_json(const beit__archive_t *archive, const char *key, json_t **json)
 {
     *json = NULL;
-    const char *text = beit__safetensors_metadata(&checkpoint->file, key);
+    const char *text = beit__archive_metadata(archive, key);
     if (!text)
         return BEIT_OK;
     json_error_t error;
@@ -137,9 +116,8 @@ beit_status_t beit__checkpoint_json(const beit__checkpoint_t *checkpoint, const 
     if (*json)
         return BEIT_OK;
     if (beit__json_is_nomem(&error))
-        return beit__fail(BEIT_E_NOMEM, "%s: no memory for %s", checkpoint->source.name, key);
-    return beit__fail(BEIT_E_FORMAT, "%s: %s is not JSON: %s", checkpoint->source.name, key,
-                      error.text);
+        return beit__fail(BEIT_E_NOMEM, "%s: no memory for %s", archive->name, key);
+    return beit__fail(BEIT_E_FORMAT, "%s: %s is not JSON: %s", archive->name, key, error.text);
 }
 
 static void print_shape(const int64_t *shape, int32_t ndim, char *text, size_t size)
@@ -150,117 +128,111 @@ static void print_shape(const int64_t *shape, int32_t ndim, char *text, size_t s
         used += (size_t)snprintf(text + used, size - used, d ? ",%" PRId64 : "%" PRId64, shape[d]);
 }
 
-static beit_status_t check_tensor(const char *path, const beit__stored_t *stored,
+static beit_status_t check_tensor(const beit__archive_t *archive, const beit__entry_t *entry,
                                   const beit__param_t *param)
 {
-    if (!beit__stored_is_float(stored))
-        return beit__fail(BEIT_E_MISMATCH, "%s: '%s' does not hold numbers of a known real type",
-                          path, stored->name);
-    if (stored->ndim == param->ndim &&
-        memcmp(stored->shape, param->shape, (size_t)param->ndim * sizeof *param->shape) == 0)
+    BEIT__TRY(beit__archive_check_real(archive, entry));
+    if (entry->ndim == param->ndim &&
+        memcmp(entry->shape, param->shape, (size_t)param->ndim * sizeof *param->shape) == 0)
         return BEIT_OK;
     char theirs[96], ours[96];
-    print_shape(stored->shape, stored->ndim, theirs, sizeof theirs);
+    print_shape(entry->shape, entry->ndim, theirs, sizeof theirs);
     print_shape(param->shape, param->ndim, ours, sizeof ours);
-    return beit__fail(BEIT_E_MISMATCH, "%s: '%s' has shape [%s] in the file, [%s] here", path,
-                      stored->name, theirs, ours);
+    return beit__fail(BEIT_E_MISMATCH, "%s: '%s' has shape [%s] in the file, [%s] here",
+                      archive->name, entry->stored, theirs, ours);
 }
 
 /* One tensor's way from the file into its set. */
 typedef struct transfer {
-    const beit__stored_t *stored;
+    const beit__entry_t *entry;
     float *dst; /* backend memory */
 } transfer_t;
 
 /* Find every tensor of the sets in the file. `used` marks the file's tensors that were found. */
-static beit_status_t match(const beit__checkpoint_t *checkpoint, const beit__set_t *sets,
-                           size_t count, uint32_t flags, transfer_t *transfers, size_t *matched,
+static beit_status_t match(const beit__archive_t *archive, const beit__set_t *sets, size_t count,
+                           uint32_t flags, transfer_t *transfers, size_t *matched,
                            unsigned char *used)
 {
-    const beit__safetensors_t *file = &checkpoint->file;
     *matched = 0;
     for (size_t s = 0; s < count; s++)
         for (size_t i = 0; i < sets[s].params->list->count; i++) {
             const beit__param_t *param = &sets[s].params->list->items[i];
             char name[sizeof((beit__item_t *)NULL)->name];
-            const beit__stored_t *stored = stored_name(&sets[s], i, name, sizeof name)
-                                               ? beit__safetensors_find(file, name)
-                                               : NULL;
-            if (!stored && flags & BEIT_LOAD_PARTIAL)
+            const beit__entry_t *entry = stored_name(&sets[s], i, name, sizeof name)
+                                             ? beit__archive_find(archive, name)
+                                             : NULL;
+            if (!entry && flags & BEIT_LOAD_PARTIAL)
                 continue;
-            if (!stored)
-                return beit__fail(BEIT_E_MISMATCH, "%s: there is no tensor '%s%s'",
-                                  checkpoint->source.name, sets[s].prefix, param->name);
-            BEIT__TRY(check_tensor(checkpoint->source.name, stored, param));
-            used[stored - file->tensors] = 1;
-            transfers[(*matched)++] = (transfer_t){stored, beit__params_at(sets[s].params, i)};
+            if (!entry)
+                return beit__fail(BEIT_E_MISMATCH, "%s: there is no tensor '%s%s'", archive->name,
+                                  sets[s].prefix, param->name);
+            BEIT__TRY(check_tensor(archive, entry, param));
+            used[entry - archive->entries] = 1;
+            transfers[(*matched)++] = (transfer_t){entry, beit__params_at(sets[s].params, i)};
         }
     return BEIT_OK;
 }
 
-static beit_status_t check_extras(const beit__checkpoint_t *checkpoint, const unsigned char *used)
+static beit_status_t check_extras(const beit__archive_t *archive, const unsigned char *used)
 {
-    const beit__safetensors_t *file = &checkpoint->file;
-    for (size_t i = 0; i < file->count; i++)
-        if (!used[i] && beit__stored_is_float(&file->tensors[i]))
+    for (size_t i = 0; i < archive->count; i++)
+        if (!used[i] && beit__values_are_real(archive->entries[i].dtype))
             return beit__fail(BEIT_E_MISMATCH,
                               "%s: nothing here is called '%s', which the file holds",
-                              checkpoint->source.name, file->tensors[i].name);
+                              archive->name, archive->entries[i].stored);
     return BEIT_OK;
 }
 
-static beit_status_t read_directly(const beit__checkpoint_t *checkpoint,
-                                   const transfer_t *transfers, size_t count)
+static beit_status_t read_directly(const transfer_t *transfers, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        BEIT__TRY(beit__safetensors_read(&checkpoint->file, transfers[i].stored, transfers[i].dst));
+        BEIT__TRY(beit__archive_read(transfers[i].entry, transfers[i].dst));
     return BEIT_OK;
 }
 
 /* Everything is read before anything is changed: storage may fail at any byte. */
-static beit_status_t read_staged(beit_context_t *ctx, const beit__checkpoint_t *checkpoint,
-                                 const transfer_t *transfers, size_t count)
+static beit_status_t read_staged(beit_context_t *ctx, const transfer_t *transfers, size_t count)
 {
     size_t floats = 0;
     for (size_t i = 0; i < count; i++)
-        floats += (size_t)transfers[i].stored->count; /* bounded by the sets' own sizes */
+        floats += (size_t)transfers[i].entry->count; /* bounded by the sets' own sizes */
     float *staging = beit__alloc(ctx, floats * sizeof *staging);
     if (!staging)
         return BEIT_E_NOMEM;
     beit_status_t status = BEIT_OK;
     float *at = staging;
-    for (size_t i = 0; i < count; at += transfers[i++].stored->count)
-        BEIT__TRY_GOTO(beit__safetensors_read(&checkpoint->file, transfers[i].stored, at));
+    for (size_t i = 0; i < count; at += transfers[i++].entry->count)
+        BEIT__TRY_GOTO(beit__archive_read(transfers[i].entry, at));
     at = staging;
-    for (size_t i = 0; i < count; at += transfers[i++].stored->count)
+    for (size_t i = 0; i < count; at += transfers[i++].entry->count)
         BEIT__TRY_GOTO(beit__upload(ctx, transfers[i].dst, at,
-                                    (size_t)transfers[i].stored->count * sizeof *at));
+                                    (size_t)transfers[i].entry->count * sizeof *at));
 fail:
     beit__free(ctx, staging, floats * sizeof *staging);
     return status;
 }
 
-beit_status_t beit__sets_load(const beit__checkpoint_t *checkpoint, const beit__set_t *sets,
-                              size_t count, uint32_t flags)
+beit_status_t beit__sets_load(const beit__archive_t *archive, const beit__set_t *sets, size_t count,
+                              uint32_t flags)
 {
     beit_context_t *ctx = sets[0].params->list->ctx;
     const size_t tensors = count_tensors(sets, count);
     size_t matched = 0;
     beit_status_t status = BEIT_E_NOMEM;
     transfer_t *transfers = beit__calloc(ctx, tensors, sizeof *transfers);
-    unsigned char *used = beit__calloc(ctx, checkpoint->file.count, 1);
+    unsigned char *used = beit__calloc(ctx, archive->count, 1);
     if (!transfers || !used)
         goto fail;
-    BEIT__TRY_GOTO(match(checkpoint, sets, count, flags, transfers, &matched, used));
+    BEIT__TRY_GOTO(match(archive, sets, count, flags, transfers, &matched, used));
     if (!(flags & BEIT_LOAD_IGNORE_EXTRA))
-        BEIT__TRY_GOTO(check_extras(checkpoint, used));
-    BEIT__TRY_GOTO(beit__safetensors_verify(&checkpoint->file));
+        BEIT__TRY_GOTO(check_extras(archive, used));
+    BEIT__TRY_GOTO(beit__archive_verify(archive));
     if (flags & BEIT__LOAD_FRESH && beit__backend_on_host(ctx->backend))
-        BEIT__TRY_GOTO(read_directly(checkpoint, transfers, matched));
+        BEIT__TRY_GOTO(read_directly(transfers, matched));
     else
-        BEIT__TRY_GOTO(read_staged(ctx, checkpoint, transfers, matched));
+        BEIT__TRY_GOTO(read_staged(ctx, transfers, matched));
 fail:
-    beit__free(ctx, used, checkpoint->file.count);
+    beit__free(ctx, used, archive->count);
     beit__free(ctx, transfers, tensors * sizeof *transfers);
     return status;
 }

@@ -21,9 +21,9 @@
 
 static void sets_of(const beit__trainer_view_t *view, beit__set_t sets[SETS])
 {
-    sets[0] = (beit__set_t){"", "", view->weights};
-    sets[1] = (beit__set_t){"exp_avg.", "", view->exp_avg};
-    sets[2] = (beit__set_t){"exp_avg_sq.", "", view->exp_avg_sq};
+    sets[0] = (beit__set_t){"", view->weights};
+    sets[1] = (beit__set_t){"exp_avg.", view->exp_avg};
+    sets[2] = (beit__set_t){"exp_avg_sq.", view->exp_avg_sq};
 }
 
 /* The configurations that a continuation depends on. */
@@ -200,15 +200,15 @@ static beit_status_t parse_groups(const beit_trainer_t *trainer, const beit__tra
 }
 
 static beit_status_t parse_saved(const beit_trainer_t *trainer, const beit__trainer_view_t *view,
-                                 const beit__checkpoint_t *checkpoint, saved_t *saved)
+                                 const beit__archive_t *archive, saved_t *saved)
 {
-    const char *path = checkpoint->source.name;
-    const char *kind = beit__safetensors_metadata(&checkpoint->file, BEIT__METADATA_KIND);
+    const char *path = archive->name;
+    const char *kind = beit__archive_metadata(archive, BEIT__METADATA_KIND);
     if (!kind || strcmp(kind, KIND) != 0)
         return beit__fail(BEIT_E_MISMATCH, "%s: holds a %s, not a trainer's state", path,
                           kind ? kind : "set of weights");
-    BEIT__TRY(beit__checkpoint_json(checkpoint, BEIT__METADATA_CONFIG, &saved->config));
-    BEIT__TRY(beit__checkpoint_json(checkpoint, BEIT__METADATA_STATE, &saved->state));
+    BEIT__TRY(beit__checkpoint_json(archive, BEIT__METADATA_CONFIG, &saved->config));
+    BEIT__TRY(beit__checkpoint_json(archive, BEIT__METADATA_STATE, &saved->state));
     if (!json_is_object(saved->config) || !json_is_object(saved->state) ||
         beit__json_get_u64(json_object_get(saved->state, "step"), &saved->step) != 0 ||
         beit__json_get_u64(json_object_get(saved->state, "samples"), &saved->samples) != 0)
@@ -233,20 +233,20 @@ beit_status_t beit_trainer_resume(beit_trainer_t *trainer, const char *path, con
     if (!trainer)
         return beit__fail(BEIT_E_ARGUMENT, "trainer is NULL");
     const beit__trainer_view_t view = beit__trainer_view(trainer);
-    beit__checkpoint_t checkpoint;
-    BEIT__TRY(beit__checkpoint_open(&checkpoint, view.ctx, path, io));
+    beit__archive_t archive;
+    BEIT__TRY(beit__archive_open(&archive, view.ctx, path, io));
     saved_t saved = {0};
     beit__set_t sets[SETS];
     sets_of(&view, sets);
     beit_status_t status;
-    BEIT__TRY_GOTO(parse_saved(trainer, &view, &checkpoint, &saved));
-    BEIT__TRY_GOTO(beit__sets_load(&checkpoint, sets, SETS, 0));
+    BEIT__TRY_GOTO(parse_saved(trainer, &view, &archive, &saved));
+    BEIT__TRY_GOTO(beit__sets_load(&archive, sets, SETS, 0));
     beit__trainer_restore(trainer, saved.step, saved.samples, saved.groups);
     warn_of_other_machine(&view, &saved);
 fail:
     beit__free(view.ctx, saved.groups, view.weights->list->count * sizeof *saved.groups);
     json_decref(saved.config);
     json_decref(saved.state);
-    beit__checkpoint_close(&checkpoint);
+    beit__archive_close(&archive);
     return status;
 }
