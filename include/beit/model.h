@@ -166,6 +166,59 @@ BEIT_API beit_params_t *beit_model_gradients(beit_model_t *model);
 /** Set all gradients to zero. @return ::BEIT_E_STATE when there are none @since 0.1 */
 BEIT_API beit_status_t beit_model_zero_gradients(beit_model_t *model);
 
+/** How relative tables are brought to another grid. @since 0.1 */
+typedef enum beit_table_resize {
+    BEIT_TABLE_GEOMETRIC = 1, /**< cubic spline over geometrically spaced offsets, as unilm */
+    BEIT_TABLE_LINEAR = 2     /**< linear over the same offsets, as timm */
+} beit_table_resize_t;
+
+/** What became of a tensor. @since 0.1 */
+typedef enum beit_adapt_fate {
+    BEIT_ADAPT_TAKEN = 1,    /**< copied */
+    BEIT_ADAPT_CHANGED = 2,  /**< resized, or made of a shared table, or both */
+    BEIT_ADAPT_MISSING = 3,  /**< not in the source: keeps its value */
+    BEIT_ADAPT_LEFT_OVER = 4 /**< in the source only */
+} beit_adapt_fate_t;
+
+/** Told of one tensor. `fate` is a ::beit_adapt_fate_t; `how` says what a changed tensor was made
+ *  of and is empty for the others. Both texts are valid during the call. @since 0.1 */
+typedef void (*beit_adapt_fn)(void *user, int fate, const char *name, const char *how);
+
+/** Choices of beit_model_adapt(). @since 0.1 */
+typedef struct beit_adapt_options {
+    size_t struct_size;
+    beit_adapt_fn each; /**< told of every tensor once all is done: first dst's in order, then
+                             what is left over; NULL = nobody */
+    void *user;
+    int32_t table_resize; /**< ::beit_table_resize_t; 0 = geometric (default) */
+    int32_t reserved;
+} beit_adapt_options_t;
+
+/** Write the defaults; size is `sizeof *options`. @since 0.1 */
+BEIT_API void beit_adapt_options_init(beit_adapt_options_t *options, size_t size);
+
+/** Numbers of tensors. @since 0.1 */
+typedef struct beit_adapt_report {
+    size_t struct_size;
+    uint64_t taken, changed, missing, left_over;
+} beit_adapt_report_t;
+
+/** Take over the weights of another model, which may have another head, another image size, and
+ *  other kinds of position tables: a pre-trained model into a classifier, a model of 224 pixels
+ *  into one of 384. Tensors go by name. Relative and absolute tables are resized where the grids of
+ *  patches differ. A table of a block's own is, where the source has none, the source's shared one
+ *  (their sum where the source has both and dst has no shared one). A head of another number of
+ *  outputs is not taken. What is missing keeps dst's value, so that a fresh head stays one.
+ *  On failure dst is as before.
+ *  @param options NULL = defaults
+ *  @param report  counts; set report->struct_size first; NULL = not wanted
+ *  @return ::BEIT_E_MISMATCH names the first tensor whose shape cannot be reconciled (another
+ *          width, other heads, another patch size), ::BEIT_E_ARGUMENT, ::BEIT_E_ABI,
+ *          ::BEIT_E_NOMEM, ::BEIT_E_BACKEND @since 0.1 */
+BEIT_API beit_status_t beit_model_adapt(beit_model_t *dst, const beit_model_t *src,
+                                        const beit_adapt_options_t *options,
+                                        beit_adapt_report_t *report);
+
 #ifdef __cplusplus
 }
 #endif

@@ -133,6 +133,12 @@ beit_status_t beit__param_seal(beit__param_list_t *list)
     return BEIT_OK;
 }
 
+size_t beit__param_find(const beit__param_list_t *list, const char *name)
+{
+    const size_t at = lower_bound(list, list->count, name);
+    return stands_at(list, list->count, at, name) ? list->by_name[at] : SIZE_MAX;
+}
+
 void beit__param_list_free(beit__param_list_t *list)
 {
     beit__free(list->ctx, list->by_name, list->count * sizeof *list->by_name);
@@ -203,11 +209,10 @@ beit_status_t beit_params_find(const beit_params_t *params, const char *name, si
                           !params ? "params"
                           : !name ? "name"
                                   : "index");
-    const beit__param_list_t *list = params->list;
-    const size_t at = lower_bound(list, list->count, name);
-    if (!stands_at(list, list->count, at, name))
+    const size_t found = beit__param_find(params->list, name);
+    if (found == SIZE_MAX)
         return beit__fail(BEIT_E_ARGUMENT, "no tensor is called %s", name);
-    *index = list->by_name[at];
+    *index = found;
     return BEIT_OK;
 }
 

@@ -50,6 +50,8 @@ beit_status_t beit__param_add(beit__param_list_t *list, size_t *index, beit__par
 /* Sort names; after this the list is constant. BEIT_E_ARGUMENT on a duplicate. */
 beit_status_t beit__param_seal(beit__param_list_t *list);
 void beit__param_list_free(beit__param_list_t *list);
+/* Index of the tensor called `name` in a sealed list; SIZE_MAX when there is none. */
+size_t beit__param_find(const beit__param_list_t *list, const char *name);
 
 /* Storage for a set, zeroed. */
 beit_status_t beit__params_alloc(beit_params_t *params, const beit__param_list_t *list);

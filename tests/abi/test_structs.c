@@ -250,6 +250,16 @@ static beit_status_t use_forward(void *room)
     return beit_model_forward(fixture.model, &batch.pixels, &mask_view, room, &logits_view);
 }
 
+static void prepare_adapt(void *room)
+{
+    beit_adapt_options_init(room, sizeof(beit_adapt_options_t));
+}
+
+static beit_status_t use_adapt(void *room)
+{
+    return beit_model_adapt(fixture.model, fixture.model, room, NULL);
+}
+
 static beit_status_t discard(void *user, const void *src, size_t n)
 {
     (void)user, (void)src, (void)n;
@@ -278,6 +288,10 @@ static beit_status_t use_io(void *room)
 static beit_status_t fill_model(void *room)
 {
     return beit_model_config(fixture.model, room);
+}
+static beit_status_t fill_adapt(void *room)
+{
+    return beit_model_adapt(fixture.model, fixture.model, NULL, room);
 }
 static beit_status_t fill_dvae(void *room)
 {
@@ -365,11 +379,13 @@ static const subject_t inputs[] = {
     {IN(beit_views_config_t, prepare_views, use_views_in_make)},
     {IN(beit_view_draw_t, prepare_draw, use_draw)},
     {IN(beit_forward_options_t, prepare_forward, use_forward)},
+    {IN(beit_adapt_options_t, prepare_adapt, use_adapt)},
     {IN(beit_io_t, prepare_io, use_io)},
 };
 
 static const subject_t outputs[] = {
     {"fill_model", GROWN(beit_model_config_t, num_classes), NULL, fill_model},
+    {OUT(beit_adapt_report_t, fill_adapt)},
     {OUT(beit_dvae_config_t, fill_dvae)},
     {OUT(beit_masker_config_t, fill_masker)},
     {OUT(beit_trainer_config_t, fill_trainer)},
@@ -386,6 +402,7 @@ static const subject_t outputs[] = {
     X(beit_context_config)                                                                         \
     X(beit_model_config)                                                                           \
     X(beit_forward_options)                                                                        \
+    X(beit_adapt_options)                                                                          \
     X(beit_dvae_config)                                                                            \
     X(beit_masker_config)                                                                          \
     X(beit_trainer_config)                                                                         \

@@ -36,6 +36,7 @@ from ._structs import (
 from .context import Context
 from .dvae import Dvae, token_usage
 from .enums import (
+    AdaptFate,
     DvaeArch,
     DvaeLayout,
     DvaeNorm,
@@ -50,11 +51,12 @@ from .enums import (
     Pooling,
     ReconLoss,
     Sampling,
+    TableResize,
     TemperatureSchedule,
     TokenScaling,
 )
 from .masker import Masker, PyRandom
-from .model import FEATURES_NORMED, Model
+from .model import FEATURES_NORMED, Adaptation, Model
 from .params import Description, Params
 from .tensors import packed
 from .trainer import Trainer
@@ -74,6 +76,8 @@ def build_info() -> str:
 
 __all__ = [
     "ABI",
+    "AdaptFate",
+    "Adaptation",
     "BeitAbiError",
     "BeitArgumentError",
     "BeitBackendError",
@@ -114,6 +118,7 @@ __all__ = [
     "ReconLoss",
     "Sampling",
     "StepReport",
+    "TableResize",
     "TemperatureSchedule",
     "TokenScaling",
     "TokenUsage",

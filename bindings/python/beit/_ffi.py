@@ -49,6 +49,7 @@ _STATUS = {
     "beit_model_loss": (
         c_void_p, _TENSOR, _TENSOR, c_float, POINTER(c_double), POINTER(c_int64), _TENSOR),
     "beit_model_backward": (c_void_p, _TENSOR),
+    "beit_model_adapt": (c_void_p, c_void_p, POINTER(s.AdaptOptions), POINTER(s.AdaptReport)),
     "beit_model_zero_gradients": (c_void_p,),
     "beit_model_save": (c_void_p, c_char_p, c_void_p),
     "beit_model_load": (_OUT, c_void_p, c_char_p, c_void_p),

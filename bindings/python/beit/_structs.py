@@ -20,6 +20,8 @@ text = Annotated[Optional[bytes], ctypes.c_char_p]
 pointer = Annotated[Optional[int], ctypes.c_void_p]
 
 LOG_FN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
+ADAPT_FN = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
 PROGRESS_FN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 MAX_DIMS = 6
@@ -80,7 +82,7 @@ class Struct(ctypes.Structure):
             for name, ctype in self._types.items()
             if name != "struct_size"
             and not name.startswith("reserved")
-            and ctype not in (ctypes.c_void_p, LOG_FN, PROGRESS_FN)
+            and ctype not in (ctypes.c_void_p, LOG_FN, PROGRESS_FN, ADAPT_FN)
         ]
 
     def _plain(self, name: str) -> Any:
@@ -252,6 +254,30 @@ class ForwardOptions(Config):
 
 
 @struct
+class AdaptOptions(Config):
+    """`beit_adapt_options`."""
+
+    _init = "beit_adapt_options_init"
+
+    struct_size: size
+    each: Annotated[Any, ADAPT_FN]
+    user: pointer
+    table_resize: Annotated[int, ctypes.c_int32, enums.TableResize]
+    reserved: i32
+
+
+@struct
+class AdaptReport(Struct):
+    """`beit_adapt_report`: numbers of tensors."""
+
+    struct_size: size
+    taken: u64
+    changed: u64
+    missing: u64
+    left_over: u64
+
+
+@struct
 class ParamInfo(Struct):
     """`beit_param_info`."""
 
@@ -403,6 +429,8 @@ C_NAMES = {
     "beit_token_usage": TokenUsage,
     "beit_model_config": ModelConfig,
     "beit_forward_options": ForwardOptions,
+    "beit_adapt_options": AdaptOptions,
+    "beit_adapt_report": AdaptReport,
     "beit_param_info": ParamInfo,
     "beit_trainer_config": TrainerConfig,
     "beit_batch": Batch,

@@ -91,6 +91,22 @@ class Pooling(enum.IntEnum):
     CLASS = 2
 
 
+class TableResize(enum.IntEnum):
+    """How relative tables are brought to another grid."""
+
+    GEOMETRIC = 1
+    LINEAR = 2
+
+
+class AdaptFate(enum.IntEnum):
+    """What became of a tensor."""
+
+    TAKEN = 1
+    CHANGED = 2
+    MISSING = 3
+    LEFT_OVER = 4
+
+
 class TokenScaling(enum.IntEnum):
     """What is done to the token view's pixels after division by 255."""
 

@@ -1,15 +1,16 @@
-"""The masked-image-modeling vision transformer."""
+"""The vision transformer: masked image modeling and classification."""
 from __future__ import annotations
 
+import ctypes
 import os
-from typing import Any, Optional, Sequence
+from typing import Any, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
-from . import tensors
+from . import enums, tensors
 from ._ffi import byref, create, library
 from ._handle import Handle
-from ._structs import ForwardOptions, ModelConfig
+from ._structs import ADAPT_FN, AdaptOptions, ForwardOptions, ModelConfig
 from .context import Context, owned_of, pointer_of
 from .params import Params, Path
 
@@ -17,11 +18,22 @@ FEATURES_NORMED = -1
 """``block`` for the residual stream after the final norm."""
 
 
+class Adaptation(NamedTuple):
+    """Names of tensors by what :meth:`Model.adapt` did; for the changed ones, what they were made
+    of."""
+
+    taken: list[str]
+    changed: dict[str, str]
+    missing: list[str]
+    left_over: list[str]
+
+
 class Model(Handle):
-    """A model; keyword arguments are fields of :class:`beit.ModelConfig`.
+    """A model; keyword arguments are fields of :class:`beit.ModelConfig`. ``num_classes`` makes it
+    a classifier.
 
     Letters: B batch, C channels, N patches, T = N + 1 tokens, D width, V vocabulary, M masked
-    patches of the batch.
+    patches of the batch, K classes.
 
     :param preset: "nano", "tiny", "small", "base" or "large"; single fields override it
     """
@@ -101,8 +113,9 @@ class Model(Handle):
         """Features, without dropout or stochastic depth.
 
         :param pixels: (B, C, H, W) float32
-        :param mask: (B, N) uint8 or bool, 1 = replaced by the mask token
-        :param block: 0..depth-1: after that block; FEATURES_NORMED: after the final norm
+        :param mask: (B, N) uint8 or bool, 1 = replaced by the mask token; not for classifiers
+        :param block: 0..depth-1: after that block; FEATURES_NORMED: after the final norm, or, in a
+            classifier that averages, the last block as it is
         :returns: (B, T, D) float32, the class token first
         """
         pixels = tensors.source(pixels, "float32", "pixels")
@@ -137,10 +150,21 @@ class Model(Handle):
             )
         return logits
 
+    def classify(self, pixels: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+        """Logits of a classifier: (B, K) float32, without dropout or stochastic depth."""
+        pixels = tensors.source(pixels, "float32", "pixels")
+        batch, *_ = tensors.extents(pixels, 4, "pixels")
+        logits = tensors.target(out, "float32", (batch, self._config.num_classes), "out")
+        with self._use() as pointer:
+            library.beit_model_classify(
+                pointer, byref(tensors.describe(pixels)), byref(tensors.describe(logits))
+            )
+        return logits
+
     def forward(
         self,
         pixels: np.ndarray,
-        mask: np.ndarray,
+        mask: Optional[np.ndarray] = None,
         *,
         training: bool = False,
         seed: int = 0,
@@ -151,14 +175,17 @@ class Model(Handle):
         """Forward pass for hosts with their own loss; keeps what :meth:`backward` reads.
 
         :param pixels: (B, C, H, W) float32
-        :param mask: (B, N) uint8 or bool with M >= 1 ones
+        :param mask: (B, N) uint8 or bool with M >= 1 ones; None for a classifier
         :param training: dropout and stochastic depth act, keyed by seed, step and sample ids
-        :returns: (M, V) float32, sample by sample, in row-major patch order
+        :returns: (M, V) float32, sample by sample, in row-major patch order; (B, K) of a classifier
         """
         pixels = tensors.source(pixels, "float32", "pixels")
-        mask = tensors.source(mask, "uint8", "mask")
         batch, *_ = tensors.extents(pixels, 4, "pixels")
-        shape = (int(np.count_nonzero(mask)), self._config.vocab_size)
+        hidden = None if mask is None else tensors.source(mask, "uint8", "mask")
+        view = None if hidden is None else byref(tensors.describe(hidden))
+        masked = 0 if hidden is None else int(np.count_nonzero(hidden))
+        classes = self._config.num_classes
+        shape = (batch, classes) if classes else (masked, self._config.vocab_size)
         logits = tensors.target(out, "float32", shape, "out")
         options = ForwardOptions(training=training, seed=seed, step=step)
         if sample_ids is not None:
@@ -166,15 +193,34 @@ class Model(Handle):
             options.sample_ids = keys.ctypes.data
         with self._use() as pointer:
             library.beit_model_forward(
-                pointer, byref(tensors.describe(pixels)), byref(tensors.describe(mask)),
-                byref(options), byref(tensors.describe(logits)),
+                pointer, byref(tensors.describe(pixels)), view, byref(options),
+                byref(tensors.describe(logits)),
             )
         return logits
+
+    def loss(
+        self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
+    ) -> tuple[float, np.ndarray]:
+        """Mean cross-entropy of the logits of the last :meth:`forward`, and its gradient.
+
+        :param labels: int32, one per row of the logits
+        :returns: the loss, and d(loss)/d(logits) for :meth:`backward`
+        """
+        logits = tensors.source(logits, "float32", "logits")
+        labels = tensors.source(labels, "int32", "labels")
+        gradient = np.empty_like(logits)
+        value = ctypes.c_double()
+        with self._use() as pointer:
+            library.beit_model_loss(
+                pointer, byref(tensors.describe(logits)), byref(tensors.describe(labels)),
+                smoothing, byref(value), None, byref(tensors.describe(gradient)),
+            )
+        return value.value, gradient
 
     def backward(self, logits_grad: np.ndarray) -> None:
         """Add the gradients of the last :meth:`forward`.
 
-        :param logits_grad: (M, V) float32, d(loss)/d(logits)
+        :param logits_grad: (M, V) float32, or (B, K) of a classifier: d(loss)/d(logits)
         """
         logits_grad = tensors.source(logits_grad, "float32", "logits_grad")
         with self._use() as pointer:
@@ -184,3 +230,28 @@ class Model(Handle):
         """Set all gradients to zero."""
         with self._use() as pointer:
             library.beit_model_zero_gradients(pointer)
+
+    def adapt(
+        self, source: "Model", table_resize: Union[str, int] = enums.TableResize.GEOMETRIC
+    ) -> Adaptation:
+        """Take over the weights of another model, which may have another head, another image size
+        and other kinds of position tables. What is missing there keeps its value here.
+
+        :param table_resize: "geometric", as unilm, or "linear", as timm
+        """
+        result = Adaptation([], {}, [], [])
+
+        def note(_user: object, fate: int, name: bytes, how: bytes) -> None:
+            if fate == enums.AdaptFate.CHANGED:
+                result.changed[name.decode()] = how.decode()
+            else:
+                getattr(result, enums.AdaptFate(fate).name.lower()).append(name.decode())
+
+        options = AdaptOptions(table_resize=table_resize)
+        callback = options.each = ADAPT_FN(note)
+        if source is self:
+            raise ValueError("a model cannot be adapted to itself")
+        with self._use() as pointer, source._use() as other:
+            library.beit_model_adapt(pointer, other, byref(options), None)
+        del callback
+        return result
