@@ -9,10 +9,14 @@
 #include "common/signals.h"
 #include "model_phase.h"
 #include "recipe.h"
+#include "tokenizer_figures.h"
 #include "tokenizer_phase.h"
 
-enum { TIMED_STEPS = 3 }; /* at most; the fastest counts, because the first touches new memory */
-#define PATIENCE 5.0      /* seconds after which no further step is timed */
+enum {
+    TIMED_STEPS = 3, /* at most; the fastest counts, because the first touches new memory */
+    EVALUATED_VIEWS = 8
+};
+#define PATIENCE 5.0 /* seconds after which no further step is timed */
 #define MB       1e6
 
 static outcome_t time_steps(beit_trainer_t *trainer, const view_source_t *source, double *seconds)
@@ -69,6 +73,20 @@ static outcome_t provide_tokenizer(run_t *run)
     return check(beit_dvae_create(&run->dvae, run->ctx, &cfg), "the tokenizer");
 }
 
+/* What an evaluation needs besides: the tokenizer's maps for decoding. */
+static outcome_t rehearse_evaluation(run_t *run)
+{
+    eval_set_t set;
+    tokenizer_figures_t figures = {0};
+    outcome_t outcome =
+        eval_set_open(&set, run, "train", &run->collection.train, EVALUATED_VIEWS, 0);
+    if (outcome == OUTCOME_DONE)
+        outcome = tokenizer_measure(&set, run->dvae, &figures);
+    free(figures.histogram);
+    eval_set_close(&set);
+    return outcome;
+}
+
 outcome_t rehearse_model(run_t *run, rehearsal_t *rehearsal)
 {
     beit_trainer_t *trainer = NULL;
@@ -80,6 +98,8 @@ outcome_t rehearse_model(run_t *run, rehearsal_t *rehearsal)
         outcome = model_phase_trainer(run, &trainer, &model);
     if (outcome == OUTCOME_DONE)
         outcome = time_steps(trainer, &source, &rehearsal->model_step);
+    if (outcome == OUTCOME_DONE && run->settings.dry_run)
+        outcome = rehearse_evaluation(run);
     rehearsal->model_memory.struct_size = sizeof rehearsal->model_memory;
     if (outcome == OUTCOME_DONE)
         outcome = check(beit_trainer_memory(trainer, &rehearsal->model_memory), "memory");
