@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common/descend.h"
 #include "common/noise_model.h"
 
 enum { STEPS = 40 };
@@ -28,25 +29,6 @@ static double smoothed_cross_entropy(const float *logits, const int32_t *labels,
     return loss / (double)rows;
 }
 
-/* w -= rate * gradient, for every tensor; then the gradients are cleared. */
-static beit_status_t descend(beit_model_t *model)
-{
-    const beit_params_t *weights = beit_model_params(model);
-    const beit_params_t *gradients = beit_model_gradients(model);
-    for (size_t i = 0; i < beit_params_count(weights); i++) {
-        beit_param_info_t w = {.struct_size = sizeof w}, g = {.struct_size = sizeof g};
-        const beit_status_t status = beit_params_info(weights, i, &w);
-        if (status || beit_params_info(gradients, i, &g))
-            return status;
-        int64_t count = 1;
-        for (int32_t d = 0; d < w.value.ndim; d++)
-            count *= w.value.shape[d];
-        for (int64_t k = 0; k < count; k++)
-            ((float *)w.value.data)[k] -= RATE * ((const float *)g.value.data)[k];
-    }
-    return beit_model_zero_gradients(model);
-}
-
 static beit_status_t step(beit_model_t *model, const beit_batch_t *batch, double *loss)
 {
     static float logits[NOISE_BATCH * NOISE_PATCHES * NOISE_VOCAB];
@@ -64,7 +46,7 @@ static beit_status_t step(beit_model_t *model, const beit_batch_t *batch, double
         return status;
     *loss = smoothed_cross_entropy(logits, labels, masked, grad);
     if (!(status = beit_model_backward(model, &back)))
-        status = descend(model);
+        status = descend(model, RATE);
     return status;
 }
 
