@@ -22,6 +22,9 @@ typedef struct walk {
     const char *root;
     entry_t *entries;
     size_t count, room;
+    bool excepts;
+    dev_t except_device; /* the folder that is left out */
+    ino_t except_number;
     char *reason;
 } walk_t;
 
@@ -66,6 +69,9 @@ static bool visit(walk_t *walk, const char *relative, const char *full, int dept
     struct stat status;
     if (stat(full, &status) != 0)
         return true; /* a dangling link, or gone meanwhile */
+    if (walk->excepts && status.st_dev == walk->except_device &&
+        status.st_ino == walk->except_number)
+        return true;
     if (S_ISDIR(status.st_mode))
         return depth >= DEEPEST || walk_into(walk, relative, depth + 1);
     if (S_ISREG(status.st_mode) && image_name_fits(relative))
@@ -130,9 +136,15 @@ static bool collect(walk_t *walk, folder_t *folder)
     return true;
 }
 
-bool folder_scan(const char *root, folder_t *folder, char reason[FOLDER_REASON])
+bool folder_scan(const char *root, const char *except, folder_t *folder, char reason[FOLDER_REASON])
 {
     walk_t walk = {.root = root, .reason = reason};
+    struct stat status;
+    if (except && stat(except, &status) == 0) {
+        walk.excepts = true;
+        walk.except_device = status.st_dev;
+        walk.except_number = status.st_ino;
+    }
     *folder = (folder_t){0};
     const bool done = walk_into(&walk, "", 0) && collect(&walk, folder);
     for (size_t i = 0; i < walk.count; i++)

@@ -17,8 +17,10 @@ typedef struct folder {
 } folder_t;
 
 /* Collect pictures by their names; names that start with a dot are passed over, symbolic links are
- * followed. An empty result is no failure. On failure `reason` says why. */
-bool folder_scan(const char *root, folder_t *folder, char reason[FOLDER_REASON]);
+ * followed, the folder `except` (NULL = none; it need not exist) is left out. An empty result is no
+ * failure. On failure `reason` says why. */
+bool folder_scan(const char *root, const char *except, folder_t *folder,
+                 char reason[FOLDER_REASON]);
 
 void folder_free(folder_t *folder);
 

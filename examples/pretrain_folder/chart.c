@@ -15,7 +15,8 @@ enum {
     MOST_POINTS = 120,
     LABEL_HEIGHT = 15,
     MOST_LEVELS = 8,
-    TICKS = 5
+    TICKS = 5,
+    DOT = 3 /* radius */
 };
 #define SETTLING 0.03 /* share of a curve that does not decide the range */
 #define MARGIN   0.05 /* of the range, above and below */
@@ -170,8 +171,8 @@ static void write_line(const plot_t *plot, const chart_line_t *line)
     }
     fputs("'/>\n", plot->out);
     for (size_t i = 0; line->points && i < curve->count; i++)
-        fprintf(plot->out, "<circle class='%s' cx='%.1f' cy='%.1f' r='3'/>\n", line->style,
-                place_x(plot, curve->x[i]), place_y(plot, curve->y[i]));
+        fprintf(plot->out, "<circle class='%s' cx='%.1f' cy='%.1f' r='%d'/>\n", line->style,
+                place_x(plot, curve->x[i]), place_y(plot, curve->y[i]), DOT);
 }
 
 static void write_legend(FILE *out, const chart_t *chart)
@@ -196,8 +197,8 @@ void chart_write(FILE *out, const chart_t *chart)
     fprintf(out,
             "<figure><h3>%s</h3>\n<svg viewBox='0 0 %d %d' role='img' aria-label='%s'>\n"
             "<clipPath id='inside'><rect x='%d' y='%d' width='%d' height='%d'/></clipPath>\n",
-            chart->title, WIDTH, HEIGHT, chart->title, LEFT, TOP, WIDTH - LEFT - RIGHT,
-            HEIGHT - TOP - BOTTOM);
+            chart->title, WIDTH, HEIGHT, chart->title, LEFT - DOT, TOP,
+            WIDTH - LEFT - RIGHT + 2 * DOT, HEIGHT - TOP - BOTTOM);
     write_axes(&plot, chart->y_label);
     write_levels(&plot, chart);
     fputs("<g clip-path='url(#inside)'>\n", out);

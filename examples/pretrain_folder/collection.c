@@ -15,7 +15,8 @@ enum { FEWEST_TO_HOLD_OUT = 50, HELD_OUT_OF = 10 };
 outcome_t collection_find(collection_t *collection, const settings_t *settings)
 {
     char reason[FOLDER_REASON];
-    if (!folder_scan(settings->images, &collection->folder, reason))
+    /* The run's own folder may lie among the pictures, and it holds pictures too. */
+    if (!folder_scan(settings->images, settings->out, &collection->folder, reason))
         return fail(OUTCOME_DATA, "%s", reason);
     if (collection->folder.count == 0)
         return fail(OUTCOME_DATA, "%s: holds no JPEG or PNG file, neither here nor further down",

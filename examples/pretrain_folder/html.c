@@ -39,7 +39,7 @@ const char html_style[] =
     "@media print{:root{--ink:#000;--soft:#333;--page:#fff;--card:#f3f5f7;--grid:#ccc;--a:#2a6f97;"
     "--b:#d2602a;--c:#5a8f3d;--level:#8a5a9e}body{font-size:11pt;max-width:none;padding:0}"
     "figure,.cards div{break-inside:avoid}details{display:none}"
-    "figure img,.columns{max-width:26rem}}\n";
+    "figure img,.columns,svg{max-width:26rem}}\n";
 
 void html_text(FILE *out, const char *text)
 {

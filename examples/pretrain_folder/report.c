@@ -169,7 +169,7 @@ static void write_tokenizer(const page_t *page)
         {&curves[CURVE_PERPLEXITY_TRAIN], "training pictures", "train", true},
         {&curves[CURVE_PERPLEXITY_HELD], "held-out pictures", "held", true},
     };
-    const chart_level_t all[] = {{"all alike", (double)page->run->settings.vocab}};
+    const chart_level_t all[] = {{"all equal", (double)page->run->settings.vocab}};
     const chart_t loss = {"Reconstruction loss", "squared error", losses, 1, NULL, 0};
     const chart_t error = {"Error of hard tokens", "share of variance", errors, 2, NULL, 0};
     const chart_t perplexity = {"Codes in use (perplexity)", "codes", perplexities, 2, all, 1};

@@ -129,15 +129,20 @@ static void test_folder(void **state)
     (void)state;
     folder_t folder, again;
     char reason[FOLDER_REASON];
-    assert_true(folder_scan(folder_name, &folder, reason));
+    assert_true(folder_scan(folder_name, NULL, &folder, reason));
     assert_int_equal(folder.count, 30); /* neither notes.txt nor .hidden.jpg */
     for (size_t i = 1; i < folder.count; i++)
         assert_true(strcmp(folder.files[i - 1], folder.files[i]) < 0);
-    assert_true(folder_scan(folder_name, &again, reason));
+    assert_true(folder_scan(folder_name, NULL, &again, reason));
     assert_true(again.fingerprint == folder.fingerprint);
     folder_free(&again);
     folder_free(&folder);
-    assert_false(folder_scan("/nowhere", &folder, reason));
+    char except[4096];
+    snprintf(except, sizeof except, "%s/./odd", folder_name);
+    assert_true(folder_scan(folder_name, except, &folder, reason));
+    assert_int_equal(folder.count, 18);
+    folder_free(&folder);
+    assert_false(folder_scan("/nowhere", NULL, &folder, reason));
     assert_non_null(strstr(reason, "/nowhere"));
 }
 
@@ -156,7 +161,7 @@ static void test_store(void **state)
     folder_t folder;
     char reason[FOLDER_REASON];
     size_t done = 0;
-    assert_true(folder_scan(folder_name, &folder, reason));
+    assert_true(folder_scan(folder_name, NULL, &folder, reason));
     picture_store_t *store = picture_store_create(&folder, SIDE, 3 * BYTES + BYTES / 2);
     assert_non_null(store);
     picture_store_preload(store, folder.count, 3, keep_on, &done);

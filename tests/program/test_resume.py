@@ -103,6 +103,14 @@ class Resuming(ProgramTest):
         self.finish("whole")
         self.assertEqual([path.stat().st_mtime_ns for path in checkpoints], times)
 
+    def test_run_among_its_pictures(self):
+        """The report's pictures must not become training pictures of the continued run."""
+        out = self.folder / "run"
+        self.run_program(*SMALL, *STEPS, "--out", out, self.folder)
+        self.run_program(*SMALL, *STEPS, "--out", out, self.folder)
+        self.assertEqual((out / "model.safetensors").read_bytes(),
+                         (self.home / "whole/model.safetensors").read_bytes())
+
     def test_full_disk(self):
         """A limit on file sizes stands in for a full disk: log, checkpoints or report hit it."""
         for kilobytes in 8, 60, 300:
