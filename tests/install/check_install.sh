@@ -37,6 +37,9 @@ abi=$(sed -n 's/#define BEIT_ABI //p' "$prefix/include/beit/version.h")
 $cc -std=c99 $strict "$consumer" $(flags --cflags --libs) -o "$work/shared"
 LD_LIBRARY_PATH=$libdir ldd "$work/shared" | grep -q "$libdir/$soname" || fail "consumer does not use the staged library"
 LD_LIBRARY_PATH=$libdir "$work/shared"
+sed -n '/^```c$/,/^```$/{//!p}' "$source/README.md" >"$work/quickstart.c"
+$cc -std=c99 $strict "$work/quickstart.c" $(flags --cflags --libs) -o "$work/quickstart"
+LD_LIBRARY_PATH=$libdir "$work/quickstart"
 if command -v "${cxx%% *}" >/dev/null; then
     $cxx -std=c++11 $strict -x c++ "$consumer" -x none $(flags --cflags --libs) -o "$work/shared_cpp"
     LD_LIBRARY_PATH=$libdir "$work/shared_cpp"
