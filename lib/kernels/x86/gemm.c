@@ -32,30 +32,31 @@ V_INLINE void panel(const beit__strip_t *s, const size_t height, const size_t ve
                     const float *a, size_t row, size_t column, float *c)
 {
     vec_t sum[MR][VECTORS];
-#pragma GCC unroll 16
-    for (size_t i = 0; i < height; i++)
-#pragma GCC unroll 2
+    V_UNROLL
+    for (size_t i = 0; i < height; i++) {
+        V_UNROLL
         for (size_t j = 0; j < vectors; j++)
             sum[i][j] = v_set(0.0f);
+    }
     const float *b = s->b;
     for (size_t p = 0; p < s->k; p++, a += column, b += s->ldb) {
         vec_t right[VECTORS];
-#pragma GCC unroll 2
+        V_UNROLL
         for (size_t j = 0; j < vectors; j++)
             right[j] = v_load(b + j * V_LANES);
-#pragma GCC unroll 16
+        V_UNROLL
         for (size_t i = 0; i < height; i++) {
             const vec_t left = v_set(a[i * row]);
-#pragma GCC unroll 2
+            V_UNROLL
             for (size_t j = 0; j < vectors; j++)
                 sum[i][j] = v_fma(left, right[j], sum[i][j]);
         }
     }
     const vec_t alpha = v_set(s->alpha), beta = v_set(s->beta);
     const size_t last = s->n - (vectors - 1) * V_LANES;
-#pragma GCC unroll 16
-    for (size_t i = 0; i < height; i++, c += s->ldc)
-#pragma GCC unroll 2
+    V_UNROLL
+    for (size_t i = 0; i < height; i++, c += s->ldc) {
+        V_UNROLL
         for (size_t j = 0; j < vectors; j++) {
             const size_t lanes = j + 1 < vectors ? V_LANES : last;
             vec_t v = v_mul(alpha, sum[i][j]);
@@ -63,6 +64,7 @@ V_INLINE void panel(const beit__strip_t *s, const size_t height, const size_t ve
                 v = v_fma(beta, v_load_some(c + j * V_LANES, lanes), v);
             v_store_some(c + j * V_LANES, v, lanes);
         }
+    }
 }
 
 typedef void (*panel_fn)(const beit__strip_t *s, const float *a, size_t stride, float *c);

@@ -8,26 +8,26 @@
 V_INLINE void transpose(vec_t r[V_LANES])
 {
     vec_t t[V_LANES];
-#pragma GCC unroll 16
+    V_UNROLL
     for (size_t i = 0; i < V_LANES; i += 2) {
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
-#pragma GCC unroll 16
+    V_UNROLL
     for (size_t i = 0; i < V_LANES; i += 4) {
         r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
         r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
         r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
-#pragma GCC unroll 4
+    V_UNROLL
     for (size_t i = 0; i < 4; i++) {
         t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
         t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
         t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
         t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
     }
-#pragma GCC unroll 4
+    V_UNROLL
     for (size_t i = 0; i < 4; i++) {
         r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
         r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
@@ -41,24 +41,24 @@ V_INLINE void transpose(vec_t r[V_LANES])
 V_INLINE void transpose(vec_t r[V_LANES])
 {
     vec_t t[V_LANES];
-#pragma GCC unroll 8
+    V_UNROLL
     for (size_t i = 0; i < V_LANES; i += 2) {
         t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
     }
-#pragma GCC unroll 8
+    V_UNROLL
     for (size_t i = 0; i < V_LANES; i += 4) {
         r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
         r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
         r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
         r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
-#pragma GCC unroll 4
+    V_UNROLL
     for (size_t i = 0; i < 4; i++) {
         t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
         t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
     }
-#pragma GCC unroll 8
+    V_UNROLL
     for (size_t i = 0; i < V_LANES; i++)
         r[i] = t[i];
 }
@@ -89,7 +89,7 @@ V_INLINE void pack_block(size_t m, size_t k, const float *const *rows, const int
     for (size_t p = 0; p < k; p += V_LANES) {
         const size_t columns = k - p < V_LANES ? k - p : V_LANES;
         vec_t r[V_LANES];
-#pragma GCC unroll 16
+        V_UNROLL
         for (size_t i = 0; i < V_LANES; i++) {
             r[i] = zero;
             if (i < m)
@@ -100,12 +100,12 @@ V_INLINE void pack_block(size_t m, size_t k, const float *const *rows, const int
         transpose(r);
         if (columns == V_LANES &&
             (lanes == V_LANES || (narrow && may_spill(p + V_LANES - 1, k, ldd, lanes)))) {
-#pragma GCC unroll 16
+            V_UNROLL
             for (size_t j = 0; j < V_LANES; j++)
                 v_store(dst + (p + j) * ldd, r[j]);
         } else {
             float block[V_LANES * V_LANES];
-#pragma GCC unroll 16
+            V_UNROLL
             for (size_t j = 0; j < V_LANES; j++)
                 v_store(block + j * V_LANES, r[j]);
             for (size_t j = 0; j < columns; j++)

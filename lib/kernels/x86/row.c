@@ -72,10 +72,11 @@ static float dot(size_t n, const float *x, const float *y)
     const size_t step = IN_FLIGHT * V_LANES;
     vec_t sum[IN_FLIGHT] = {v_set(0.0f), v_set(0.0f), v_set(0.0f), v_set(0.0f)};
     size_t at = 0;
-    for (; at + step <= n; at += step)
-#pragma GCC unroll 4
+    for (; at + step <= n; at += step) {
+        V_UNROLL
         for (size_t j = 0; j < IN_FLIGHT; j++)
             sum[j] = v_fma(v_load(x + at + j * V_LANES), v_load(y + at + j * V_LANES), sum[j]);
+    }
     x += at;
     y += at;
     V_EACH(i, lanes, n - at, { sum[0] = v_fma(v_get(x + i, lanes), v_get(y + i, lanes), sum[0]); });
@@ -87,12 +88,13 @@ static double square_sum(size_t n, const float *x)
     const size_t step = IN_FLIGHT * V_LANES;
     vecd_t sum[IN_FLIGHT] = {vd_zero(), vd_zero(), vd_zero(), vd_zero()};
     size_t at = 0;
-    for (; at + step <= n; at += step)
-#pragma GCC unroll 4
+    for (; at + step <= n; at += step) {
+        V_UNROLL
         for (size_t j = 0; j < IN_FLIGHT; j++) {
             const vec_t v = v_load(x + at + j * V_LANES);
             sum[j] = vd_fma(v, v, sum[j]);
         }
+    }
     x += at;
     V_EACH(i, lanes, n - at, {
         const vec_t v = v_get(x + i, lanes);

@@ -10,6 +10,14 @@
 
 #define V_INLINE static inline __attribute__((always_inline))
 
+/* Before a loop with a constant count: unroll it wholly, so that arrays it walks can become
+ * registers. */
+#ifdef __clang__
+#define V_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define V_UNROLL _Pragma("GCC unroll 36")
+#endif
+
 /* ---- what differs between the levels ---- */
 
 #ifdef __AVX512F__

@@ -19,17 +19,17 @@ V_INLINE void weights_block(const float *taps, size_t ldt, const int flip, float
                             size_t lanes)
 {
     vec_t g[K * K], half[P * K];
-#pragma GCC unroll 9
+    V_UNROLL
     for (size_t k = 0; k < K * K; k++)
         g[k] = v_get(taps + (flip ? K * K - 1 - k : k) * ldt, lanes);
-#pragma GCC unroll 3
+    V_UNROLL
     for (size_t k = 0; k < K; k++)
         step_weights(g + k, K, half + k, K);
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t i = 0; i < P; i++) {
         vec_t row[P];
         step_weights(half + i * K, 1, row, 1);
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t k = 0; k < P; k++)
             v_put(u + (i * P + k) * stride, row[k], lanes);
     }
@@ -50,10 +50,10 @@ V_INLINE void input_block(const float *const pixels[BEIT__POINTS], size_t c, con
                           float *v, size_t stride, size_t lanes)
 {
     vec_t half[P * P];
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t k = 0; k < P; k++) {
         vec_t d[P];
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t i = 0; i < P; i++) {
             d[i] = v_get(pixels[i * P + k] + c, lanes);
             if (relu)
@@ -61,11 +61,11 @@ V_INLINE void input_block(const float *const pixels[BEIT__POINTS], size_t c, con
         }
         step_input(d, 1, half + k, P);
     }
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t i = 0; i < P; i++) {
         vec_t row[P];
         step_input(half + i * P, 1, row, 1);
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t k = 0; k < P; k++)
             v_put(v + (i * P + k) * stride + c, row[k], lanes);
     }
@@ -84,19 +84,19 @@ V_INLINE void output_block(const float *m, size_t stride, vec_t shift, float bet
                            float *const pixels[T * T], size_t c, size_t lanes)
 {
     vec_t half[T * P];
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t k = 0; k < P; k++) {
         vec_t column[P];
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t i = 0; i < P; i++)
             column[i] = v_get(m + (i * P + k) * stride + c, lanes);
         step_output(column, 1, half + k, P);
     }
-#pragma GCC unroll 4
+    V_UNROLL
     for (size_t i = 0; i < T; i++) {
         vec_t row[T];
         step_output(half + i * P, 1, row, 1);
-#pragma GCC unroll 4
+        V_UNROLL
         for (size_t k = 0; k < T; k++) {
             float *pixel = pixels[i * T + k] + c;
             vec_t x = v_add(row[k], shift);
@@ -120,19 +120,19 @@ V_INLINE void spread_block(const float *const pixels[T * T], size_t c, float *v,
                            size_t lanes)
 {
     vec_t half[P * T];
-#pragma GCC unroll 4
+    V_UNROLL
     for (size_t k = 0; k < T; k++) {
         vec_t column[T];
-#pragma GCC unroll 4
+        V_UNROLL
         for (size_t i = 0; i < T; i++)
             column[i] = v_get(pixels[i * T + k] + c, lanes);
         step_spread(column, 1, half + k, T);
     }
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t i = 0; i < P; i++) {
         vec_t row[P];
         step_spread(half + i * T, 1, row, 1);
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t k = 0; k < P; k++)
             v_put(v + (i * P + k) * stride + c, row[k], lanes);
     }
@@ -149,19 +149,19 @@ V_INLINE void gather_block(const float *du, size_t stride, vec_t factor, float *
 {
     vec_t half[K * P];
     float taps[K * K][V_LANES];
-#pragma GCC unroll 6
+    V_UNROLL
     for (size_t k = 0; k < P; k++) {
         vec_t column[P];
-#pragma GCC unroll 6
+        V_UNROLL
         for (size_t i = 0; i < P; i++)
             column[i] = v_get(du + (i * P + k) * stride, lanes);
         step_gather(column, 1, half + k, P);
     }
-#pragma GCC unroll 3
+    V_UNROLL
     for (size_t i = 0; i < K; i++) {
         vec_t row[K];
         step_gather(half + i * P, 1, row, 1);
-#pragma GCC unroll 3
+        V_UNROLL
         for (size_t k = 0; k < K; k++)
             v_store(taps[i * K + k], v_mul(factor, row[k]));
     }
