@@ -135,16 +135,17 @@ static relpos_t relpos_plan(const beit_relpos_args_t *a)
     return p;
 }
 
-/* Table row of query token i and key token j. */
-static size_t relpos_index(const relpos_t *p, size_t i, size_t j)
+/* Table row of a patch's query at (y,x) and the key at (key_y, 0); keys further right in that line
+ * of patches use the rows before it, one by one. */
+static size_t relpos_line(const relpos_t *p, size_t patch, size_t key_y)
 {
-    if (i == 0)
-        return p->special + (j == 0 ? CLASS_TO_CLASS : CLASS_TO_PATCH);
-    if (j == 0)
-        return p->special + PATCH_TO_CLASS;
-    const size_t dy = (i - 1) / p->cols + p->rows - 1 - (j - 1) / p->cols;
-    const size_t dx = (i - 1) % p->cols + p->cols - 1 - (j - 1) % p->cols;
-    return dy * (2 * p->cols - 1) + dx;
+    const size_t y = patch / p->cols, x = patch % p->cols;
+    return (y + p->rows - 1 - key_y) * (2 * p->cols - 1) + x + p->cols - 1;
+}
+
+static void put(const relpos_t *p, float value, float *bias)
+{
+    *bias = p->a->accumulate ? *bias + value : value;
 }
 
 static void relpos_forward_task(void *arg, size_t index, unsigned worker)
@@ -152,10 +153,18 @@ static void relpos_forward_task(void *arg, size_t index, unsigned worker)
     (void)worker;
     const relpos_t *p = arg;
     const size_t head = index / p->tokens, i = index % p->tokens;
+    const float *table = p->a->table + head, *special = table + p->special * p->heads;
     float *bias = p->a->bias + index * p->tokens;
-    for (size_t j = 0; j < p->tokens; j++) {
-        const float value = p->a->table[relpos_index(p, i, j) * p->heads + head];
-        bias[j] = p->a->accumulate ? bias[j] + value : value;
+    put(p, special[(i == 0 ? CLASS_TO_CLASS : PATCH_TO_CLASS) * p->heads], bias++);
+    if (i == 0) {
+        for (size_t j = 1; j < p->tokens; j++)
+            put(p, special[CLASS_TO_PATCH * p->heads], bias++);
+        return;
+    }
+    for (size_t y = 0; y < p->rows; y++) {
+        const float *line = table + relpos_line(p, i - 1, y) * p->heads;
+        for (size_t x = 0; x < p->cols; x++)
+            put(p, *(line - x * p->heads), bias++);
     }
 }
 
@@ -170,9 +179,18 @@ static void relpos_backward_task(void *arg, size_t head, unsigned worker)
     (void)worker;
     const relpos_t *p = arg;
     const float *dbias = p->a->dbias + head * p->tokens * p->tokens;
-    for (size_t i = 0; i < p->tokens; i++)
-        for (size_t j = 0; j < p->tokens; j++)
-            p->a->dtable[relpos_index(p, i, j) * p->heads + head] += *dbias++;
+    float *dtable = p->a->dtable + head, *special = dtable + p->special * p->heads;
+    special[CLASS_TO_CLASS * p->heads] += *dbias++;
+    for (size_t j = 1; j < p->tokens; j++)
+        special[CLASS_TO_PATCH * p->heads] += *dbias++;
+    for (size_t i = 1; i < p->tokens; i++) {
+        special[PATCH_TO_CLASS * p->heads] += *dbias++;
+        for (size_t y = 0; y < p->rows; y++) {
+            float *line = dtable + relpos_line(p, i - 1, y) * p->heads;
+            for (size_t x = 0; x < p->cols; x++)
+                *(line - x * p->heads) += *dbias++;
+        }
+    }
 }
 
 beit_status_t beit__cblas_relpos_backward(void *instance, const beit_relpos_args_t *a)
