@@ -2,8 +2,11 @@
  * encoder's convolutions, a small dVAE. Prints seconds, GFLOP/s or GB/s and the fraction of the
  * FMA peak that was measured around it.
  *
- *   bench_ops [--threads N] [--backend NAME] [--options TEXT] [--filter WORD] [--repeat N] [--json]
- */
+ *   bench_ops [--threads N] [--backend NAME] [--options TEXT] [--filter WORD] [--repeat N]
+ *             [--cpu-time] [--json]
+ *
+ * The median of the repeats counts; with --cpu-time, for one thread on a busy machine, the least
+ * processor time. */
 #include <beit/backend.h>
 #include <math.h>
 #include <stdbool.h>
@@ -349,7 +352,7 @@ typedef struct bench {
     beit__isa_t isa;
     unsigned threads;
     int repeat;
-    bool json;
+    bool cpu_time, json;
 } bench_t;
 
 static int ascending(const void *a, const void *b)
@@ -361,16 +364,17 @@ static int ascending(const void *a, const void *b)
 enum { MAX_REPEAT = 101 };
 #define MIN_SAMPLE_SECONDS 2e-3 /* one sample repeats short calls up to this long */
 
-static double median_seconds(const bench_t *b, const struct family *f, args_t *x)
+static double typical_seconds(const bench_t *b, const struct family *f, args_t *x)
 {
+    double (*const clock)(void) = b->cpu_time ? perf_cpu_seconds : perf_seconds;
     double seconds[MAX_REPEAT];
     int inner = 1;
     f->call(b->ops, b->self, x);
     for (int i = 0; i < b->repeat;) {
-        const double start = perf_seconds();
+        const double start = clock();
         for (int j = 0; j < inner; j++)
             f->call(b->ops, b->self, x);
-        const double spent = perf_seconds() - start;
+        const double spent = clock() - start;
         if (i == 0 && spent < MIN_SAMPLE_SECONDS && inner < 1 << 16) {
             inner *= 2;
             continue;
@@ -378,7 +382,7 @@ static double median_seconds(const bench_t *b, const struct family *f, args_t *x
         seconds[i++] = spent / inner;
     }
     qsort(seconds, (size_t)b->repeat, sizeof *seconds, ascending);
-    return seconds[b->repeat / 2];
+    return seconds[b->cpu_time ? 0 : b->repeat / 2];
 }
 
 static void run(const bench_t *b, const struct family *f, const shape_t *s)
@@ -391,7 +395,7 @@ static void run(const bench_t *b, const struct family *f, const shape_t *s)
     x.op.workspace_bytes = b->ops->workspace ? b->ops->workspace(b->self, f->id, &x.op) : 0;
     x.op.workspace = take((int64_t)(x.op.workspace_bytes / sizeof(float) + 1));
     const double before = perf_peak_gflops(b->isa);
-    const double seconds = median_seconds(b, f, &x);
+    const double seconds = typical_seconds(b, f, &x);
     const double after = perf_peak_gflops(b->isa);
     const double rate = fabs(work) / seconds * 1e-9;
     const double share = rate / (0.5 * (before + after) * b->threads);
@@ -430,6 +434,14 @@ static const char *option(int argc, char **argv, const char *name, const char *o
     return otherwise;
 }
 
+static bool flag(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     const beit_allocator_t allocator = {sizeof allocator, NULL, host_alloc, host_free};
@@ -439,8 +451,8 @@ int main(int argc, char **argv)
                  .isa = beit__cpu_isa(),
                  .threads = (unsigned)atoi(option(argc, argv, "--threads", "1")),
                  .repeat = atoi(option(argc, argv, "--repeat", "7"))};
-    for (int i = 1; i < argc; i++)
-        b.json |= strcmp(argv[i], "--json") == 0;
+    b.cpu_time = flag(argc, argv, "--cpu-time");
+    b.json = flag(argc, argv, "--json");
     b.repeat = b.repeat < 1 ? 1 : b.repeat > MAX_REPEAT ? MAX_REPEAT : b.repeat;
 
     beit__pool_t *threads;

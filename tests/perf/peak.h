@@ -6,6 +6,7 @@
 #include "core/cpu.h"
 
 double perf_seconds(void);                /* monotonic */
+double perf_cpu_seconds(void);            /* of the calling thread */
 double perf_peak_gflops(beit__isa_t isa); /* of one thread, at this level's vector width */
 
 #endif

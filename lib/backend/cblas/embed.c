@@ -148,13 +148,12 @@ static void put(const relpos_t *p, float value, float *bias)
     *bias = p->a->accumulate ? *bias + value : value;
 }
 
-static void relpos_forward_task(void *arg, size_t index, unsigned worker)
+/* The biases of one query token in one head; row = head * T + token. */
+static void relpos_row(const relpos_t *p, size_t row)
 {
-    (void)worker;
-    const relpos_t *p = arg;
-    const size_t head = index / p->tokens, i = index % p->tokens;
+    const size_t head = row / p->tokens, i = row % p->tokens;
     const float *table = p->a->table + head, *special = table + p->special * p->heads;
-    float *bias = p->a->bias + index * p->tokens;
+    float *bias = p->a->bias + row * p->tokens;
     put(p, special[(i == 0 ? CLASS_TO_CLASS : PATCH_TO_CLASS) * p->heads], bias++);
     if (i == 0) {
         for (size_t j = 1; j < p->tokens; j++)
@@ -168,10 +167,20 @@ static void relpos_forward_task(void *arg, size_t index, unsigned worker)
     }
 }
 
+static void relpos_forward_task(void *arg, size_t index, unsigned worker)
+{
+    (void)worker;
+    const relpos_t *p = arg;
+    const beit__span_t rows = beit__span(p->heads * p->tokens, beit__row_grain(p->tokens), index);
+    for (size_t row = rows.first; row < rows.end; row++)
+        relpos_row(p, row);
+}
+
 beit_status_t beit__cblas_relpos_forward(void *instance, const beit_relpos_args_t *a)
 {
     relpos_t p = relpos_plan(a);
-    return beit__cblas_tasks(instance, p.heads * p.tokens, relpos_forward_task, &p);
+    const size_t tasks = beit__pieces(p.heads * p.tokens, beit__row_grain(p.tokens));
+    return beit__cblas_tasks(instance, tasks, relpos_forward_task, &p);
 }
 
 static void relpos_backward_task(void *arg, size_t head, unsigned worker)
