@@ -1,6 +1,7 @@
 /* A backend of one's own: a table with a matrix product in it and nothing else. Whatever a table
  * leaves out comes from the reference backend, as long as its memory is the host's. This one counts
  * its calls; training with it must give the loss that the built-in reference gives. */
+#include <assert.h>
 #include <beit/backend.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ static double finish(int32_t epilogue, double value, float *aux)
             *aux = (float)value;
         return gelu(value);
     case BEIT_EPILOGUE_GELU_BACKWARD:
+        assert(aux);
         return value * gelu_slope((double)*aux);
     case BEIT_EPILOGUE_RELU:
         return value > 0 ? value : 0;

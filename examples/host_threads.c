@@ -31,7 +31,8 @@ static void *work(void *argument)
 {
     const worker_t *worker = argument;
     loop_t *loop = worker->loop;
-    for (size_t i; (i = atomic_fetch_add(&loop->next, 1)) < loop->n;)
+    size_t i = atomic_fetch_add(&loop->next, 1);
+    for (; i < loop->n; i = atomic_fetch_add(&loop->next, 1))
         loop->fn(loop->arg, i, worker->number);
     return NULL;
 }
@@ -47,11 +48,11 @@ static beit_status_t pool_parallel_for(void *user, size_t n, beit_task_fn fn, vo
 {
     pool_t *pool = user;
     loop_t loop = {.fn = fn, .arg = arg, .n = n};
-    worker_t workers[MOST_WORKERS];
+    worker_t workers[MOST_WORKERS] = {{&loop, 0}};
     pthread_t threads[MOST_WORKERS];
     unsigned started = 1;
     atomic_fetch_add(&pool->loops, 1);
-    for (unsigned w = 0; w < pool->workers; w++)
+    for (unsigned w = 1; w < pool->workers; w++)
         workers[w] = (worker_t){&loop, w};
     while (started < pool->workers &&
            pthread_create(&threads[started], NULL, work, &workers[started]) == 0)

@@ -29,14 +29,14 @@ int main(void)
     size.depth = size.heads = 2;
     beit_masker_config_init(&masks, sizeof masks);
     masks.rows = masks.cols = GRID;
-    masks.target = 6;
-    masks.min_block = 2;
+    masks.target = masks.min_block = 4;
     beit_trainer_config_init(&recipe, sizeof recipe);
-    recipe.total_steps = STEPS;
+    recipe.total_steps = STEPS; /* the schedule's length */
     recipe.warmup_steps = 0;
     recipe.lr = 1e-2f;
-    for (int i = 0; i < B * 3 * SIDE * SIDE; i++) /* decoded pictures in a real program */
-        pixels[i] = (float)(i / (3 * SIDE * SIDE)) / 2 - 1;
+    for (int b = 0; b < B; b++) /* decoded pictures in a real program */
+        for (int i = 0; i < 3 * SIDE * SIDE; i++)
+            pixels[b * 3 * SIDE * SIDE + i] = (float)b / 2 - 1;
     for (int i = 0; i < B * N; i++) /* a tokenizer's in a real program */
         tokens[i] = i / N;
     beit_batch_init(&batch, sizeof batch);

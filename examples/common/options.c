@@ -1,10 +1,12 @@
-/* Values and the command line. The table's text forms are the only parser: defaults, command line
- * and JSON strings all pass through store(). */
+/* Values, as text and as JSON. Text is the one form that is parsed: defaults, the command line and
+ * JSON all pass through option_store(). */
 #include "common/options.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/option_store.h"
 
 static void *field_of(const option_t *option, void *settings)
 {
@@ -22,26 +24,6 @@ static int32_t choice_index(const char *choices, const char *name)
             return index;
     }
     return -1;
-}
-
-static bool wrong_value(const option_t *option, const char *text, char message[OPTION_MESSAGE])
-{
-    const char *or_auto = option->flags & OPTION_MAY_BE_AUTO ? ", or auto" : "";
-    char name[OPTION_VALUE];
-    snprintf(name, sizeof name, "%s", option->field);
-    for (char *c = name; *c; c++)
-        *c = *c == '_' ? '-' : *c;
-    if (option->kind == OPTION_CHOICE)
-        snprintf(message, OPTION_MESSAGE, "--%s: '%s' is none of %s", name, text, option->choices);
-    else if (option->kind == OPTION_FLAG)
-        snprintf(message, OPTION_MESSAGE, "--%s: takes no value", name);
-    else if (option->kind == OPTION_TEXT)
-        snprintf(message, OPTION_MESSAGE, "--%s: needs a value", name);
-    else
-        snprintf(message, OPTION_MESSAGE, "--%s: '%s' is no %s from %.10g to %.10g%s", name, text,
-                 option->kind == OPTION_INTEGER ? "whole number" : "number", option->low,
-                 option->high, or_auto);
-    return false;
 }
 
 /* strtoll and strtod, for all of a text and within bounds. */
@@ -64,8 +46,7 @@ static bool parse_number(const option_t *option, const char *text, void *field)
     return true;
 }
 
-/* Set a field from text; the text must live as long as the settings. */
-static bool store(const option_t *option, void *settings, const char *text)
+bool option_store(const option_t *option, void *settings, const char *text)
 {
     void *field = field_of(option, settings);
     const bool automatic = option->flags & OPTION_MAY_BE_AUTO && strcmp(text, "auto") == 0;
@@ -100,120 +81,9 @@ void options_defaults(const options_t *options, void *settings)
         if (option->kind == OPTION_TEXT)
             *(const char **)field_of(option, settings) = option->fallback;
         else if (option->kind != OPTION_GROUP)
-            (void)store(option, settings, option->fallback);
+            (void)option_store(option, settings, option->fallback);
     }
 }
-
-/* ---- the command line ---- */
-
-/* Does `typed`, up to '=' or its end, spell this field? */
-static bool spells(const char *typed, const char *field)
-{
-    for (; *field; typed++, field++)
-        if (*typed != (*field == '_' ? '-' : *field))
-            return false;
-    return *typed == '\0' || *typed == '=';
-}
-
-/* Number of letters to insert, drop or change to get from one word to the other. */
-static size_t distance(const char *typed, const char *field)
-{
-    enum { LONGEST = 40 };
-    size_t row[LONGEST + 1];
-    const size_t columns = strlen(field) < LONGEST ? strlen(field) : LONGEST;
-    for (size_t j = 0; j <= columns; j++)
-        row[j] = j;
-    for (size_t i = 1; typed[i - 1] && typed[i - 1] != '='; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= columns; j++) {
-            const char letter = field[j - 1] == '_' ? '-' : field[j - 1];
-            size_t best = diagonal + (typed[i - 1] != letter);
-            best = row[j] + 1 < best ? row[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[columns];
-}
-
-static bool unknown(const options_t *options, const char *typed, char message[OPTION_MESSAGE])
-{
-    enum { NEAR = 3 };
-    const option_t *nearest = NULL;
-    size_t least = NEAR;
-    for (size_t i = 0; i < options->count; i++)
-        if (options->items[i].kind != OPTION_GROUP) {
-            const size_t d = distance(typed, options->items[i].field);
-            if (d < least) {
-                least = d;
-                nearest = &options->items[i];
-            }
-        }
-    int length = snprintf(message, OPTION_MESSAGE, "unknown option --%.*s",
-                          (int)(strcspn(typed, "=") % 100), typed);
-    if (nearest) {
-        char *hint = message + length;
-        snprintf(hint, OPTION_MESSAGE - (size_t)length, "; is --%s meant?", nearest->field);
-        for (; *hint; hint++)
-            *hint = *hint == '_' ? '-' : *hint;
-    }
-    return false;
-}
-
-static const option_t *find(const options_t *options, const char *typed)
-{
-    for (size_t i = 0; i < options->count; i++)
-        if (options->items[i].kind != OPTION_GROUP && spells(typed, options->items[i].field))
-            return &options->items[i];
-    return NULL;
-}
-
-bool options_parse(const options_t *options, void *settings, int argc, char **argv,
-                   const char **operand, char message[OPTION_MESSAGE])
-{
-    bool only_operands = false, seen = false;
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i];
-        if (only_operands || argument[0] != '-' || argument[1] == '\0') {
-            if (seen) {
-                snprintf(message, OPTION_MESSAGE, "one folder is expected, not also '%.200s'",
-                         argument);
-                return false;
-            }
-            seen = true;
-            *operand = argument;
-            continue;
-        }
-        only_operands = strcmp(argument, "--") == 0;
-        if (only_operands)
-            continue;
-        const char *typed =
-            strcmp(argument, "-h") == 0 ? "help" : argument + 1 + (argument[1] == '-');
-        const option_t *option = find(options, typed);
-        if (!option)
-            return unknown(options, typed, message);
-        const char *value = strchr(typed, '=');
-        if (option->kind == OPTION_FLAG) {
-            if (value)
-                return wrong_value(option, value + 1, message);
-            value = "on";
-        } else if (value) {
-            value++;
-        } else if (i + 1 < argc) {
-            value = argv[++i];
-        } else {
-            snprintf(message, OPTION_MESSAGE, "%s needs a value", argument);
-            return false;
-        }
-        if (!store(option, settings, value))
-            return wrong_value(option, value, message);
-    }
-    return true;
-}
-
-/* ---- text and JSON ---- */
 
 void options_value(const option_t *option, const void *settings, char text[OPTION_VALUE])
 {
@@ -287,21 +157,22 @@ static bool value_from_json(const option_t *option, void *settings, const json_t
 {
     char text[OPTION_VALUE];
     if (json_is_string(value))
-        return option->kind != OPTION_FLAG && store(option, settings, json_string_value(value));
+        return option->kind != OPTION_FLAG &&
+               option_store(option, settings, json_string_value(value));
     if (json_is_null(value)) {
         if (option->kind == OPTION_TEXT)
             *(const char **)field_of(option, settings) = NULL;
         return option->kind == OPTION_TEXT;
     }
     if (option->kind == OPTION_FLAG && json_is_boolean(value))
-        return store(option, settings, json_is_true(value) ? "on" : "off");
+        return option_store(option, settings, json_is_true(value) ? "on" : "off");
     if (option->kind == OPTION_INTEGER && json_is_integer(value))
         snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
     else if (option->kind == OPTION_REAL && json_is_number(value))
         snprintf(text, sizeof text, "%.17g", json_number_value(value));
     else
         return false;
-    return store(option, settings, text);
+    return option_store(option, settings, text);
 }
 
 bool options_from_json(const options_t *options, void *settings, const json_t *object,

@@ -22,7 +22,7 @@ typedef enum option_kind {
 
 /* A number that is left to the program; written "auto". */
 #define OPTION_AUTO_INTEGER INT64_MIN
-#define OPTION_AUTO_REAL    NAN
+#define OPTION_AUTO_REAL    ((double)NAN)
 
 #define OPTION_MAY_BE_AUTO 1u
 #define OPTION_NOT_STORED  2u /* does not belong into a file of settings */

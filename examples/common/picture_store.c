@@ -4,6 +4,7 @@
 
 #include <beit/image.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -69,7 +70,7 @@ static bool shrink(const picture_store_t *store, image_t *image, char reason[IMA
     const beit_tensor_t src = beit_tensor_make(image->rgb, BEIT_U8, 3, from);
     const beit_tensor_t dst = beit_tensor_make(small.rgb, BEIT_U8, 3, to);
     if (beit_image_resize(NULL, &src, NULL, BEIT_FILTER_BICUBIC, &dst) != BEIT_OK) {
-        strncpy(reason, beit_last_error(), IMAGE_REASON - 1);
+        snprintf(reason, IMAGE_REASON, "%s", beit_last_error());
         image_free(&small);
         return false;
     }
@@ -82,7 +83,7 @@ static bool read_file(const picture_store_t *store, size_t index, image_t *image
                       char reason[IMAGE_REASON])
 {
     char *path = folder_path(store->folder, index);
-    strcpy(reason, "no memory");
+    snprintf(reason, IMAGE_REASON, "no memory");
     bool done = path && image_read(path, store->side, image, reason);
     free(path);
     if (done && !shrink(store, image, reason)) {

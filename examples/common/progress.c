@@ -29,13 +29,13 @@ void progress_begin(progress_t *progress, FILE *out, bool quiet)
                              .quiet = quiet,
                              .live = terminal,
                              .colour = terminal && !set("NO_COLOR"),
-                             .last_time = -INFINITY};
+                             .last_time = -HUGE_VAL};
 }
 
 void progress_duration(double seconds, char text[DURATION_TEXT])
 {
     if (!(seconds >= 0 && seconds < 1e9)) {
-        strcpy(text, "?");
+        snprintf(text, DURATION_TEXT, "?");
         return;
     }
     const long all = lround(seconds), hours = all / 3600;

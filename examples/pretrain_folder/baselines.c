@@ -167,7 +167,7 @@ static double copying(const token_statistics_t *s, const sample_t *sample)
 {
     static const double shares[] = {0,  .01, .02, .03, .05, .07, .1, .15,
                                     .2, .3,  .4,  .5,  .6,  .7,  .8, .9};
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (size_t k = 0; k < sizeof shares / sizeof *shares; k++) {
         double sum = 0;
         for (size_t i = 0; i < sample->count; i++) {

@@ -78,7 +78,7 @@ static double place_y(const plot_t *plot, double y)
 static void find_ranges(plot_t *plot, const chart_t *chart)
 {
     plot->x = (range_t){0, 1};
-    plot->y = (range_t){INFINITY, -INFINITY};
+    plot->y = (range_t){HUGE_VAL, -HUGE_VAL};
     for (size_t l = 0; l < chart->line_count; l++) {
         const curve_t *curve = chart->lines[l].curve;
         const size_t settled = (size_t)(SETTLING * (double)curve->count);
@@ -107,16 +107,17 @@ static double tick_step(range_t range)
 static void write_axes(const plot_t *plot, const char *y_label)
 {
     const double dx = tick_step(plot->x), dy = tick_step(plot->y);
-    for (double y = ceil(plot->y.low / dy) * dy; y <= plot->y.high; y += dy) {
-        const double at = place_y(plot, y);
+    const long last_x = (long)floor(plot->x.high / dx), last_y = (long)floor(plot->y.high / dy);
+    for (long i = (long)ceil(plot->y.low / dy); i <= last_y; i++) {
+        const double y = (double)i * dy, at = place_y(plot, y);
         fprintf(plot->out,
                 "<line class='grid' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/>"
                 "<text x='%d' y='%.1f' text-anchor='end'>%.4g</text>\n",
-                LEFT, WIDTH - RIGHT, at, at, LEFT - 5, at + 4, fabs(y) < dy / 2 ? 0 : y);
+                LEFT, WIDTH - RIGHT, at, at, LEFT - 5, at + 4, y);
     }
-    for (double x = ceil(plot->x.low / dx) * dx; x <= plot->x.high; x += dx)
+    for (long i = (long)ceil(plot->x.low / dx); i <= last_x; i++)
         fprintf(plot->out, "<text x='%.1f' y='%d' text-anchor='middle'>%.10g</text>\n",
-                place_x(plot, x), HEIGHT - BOTTOM + 15, x);
+                place_x(plot, (double)i * dx), HEIGHT - BOTTOM + 15, (double)i * dx);
     fprintf(plot->out,
             "<line class='axis' x1='%d' x2='%d' y1='%d' y2='%d'/>"
             "<text x='%d' y='%d' text-anchor='middle'>steps</text>"
@@ -141,7 +142,7 @@ static void write_levels(const plot_t *plot, const chart_t *chart)
             levels[count++] = chart->levels[i];
     if (count > 1)
         qsort(levels, count, sizeof *levels, by_height);
-    double lowest = -INFINITY;
+    double lowest = -HUGE_VAL;
     for (size_t i = 0; i < count; i++) {
         const double at = place_y(plot, levels[i].y);
         lowest = fmax(at, lowest + LABEL_HEIGHT);

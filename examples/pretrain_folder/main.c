@@ -61,8 +61,8 @@ static char *tokenizer_beside(const char *checkpoint)
 static outcome_t provide_tokenizer(run_t *run)
 {
     const settings_t *s = &run->settings;
-    if (run->dvae)
-        return OUTCOME_DONE;
+    if (run->dvae) /* a copy of --tokenizer's, so that the folder is complete */
+        return out_exists(s->out, "tokenizer.safetensors") ? OUTCOME_DONE : tokenizer_save(run);
     if (checkpoints_is_of(s->resume, PHASE_PRETRAIN) &&
         !out_exists(s->out, "tokenizer.safetensors")) {
         char *path = tokenizer_beside(s->resume);

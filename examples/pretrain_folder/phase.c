@@ -12,7 +12,8 @@
 #include "run_log.h"
 
 enum { EVALUATIONS = 6 }; /* within a phase, unless told otherwise */
-#define SMOOTHING 0.05    /* of what the progress line shows */
+#define UNKNOWN   ((double)NAN)
+#define SMOOTHING 0.05 /* of what the progress line shows */
 
 /* Times that the progress line and the log are made of. */
 typedef struct pace {
@@ -57,7 +58,7 @@ static outcome_t log_step(const phase_t *phase, const beit_step_report_t *report
         bool fits; /* this phase */
     } figures[] = {
         {"loss", report->loss, true},
-        {"mlm_acc", tokenizer ? (double)NAN : report->accuracy, true},
+        {"mlm_acc", tokenizer ? UNKNOWN : report->accuracy, true},
         {"grad_norm", report->grad_norm, true},
         {"lr", report->lr, true},
         {"weight_decay", report->weight_decay, true},
@@ -99,7 +100,7 @@ static void show(const phase_t *phase, const pace_t *pace)
         .step = step,
         .total = phase->steps,
         .loss = pace->loss,
-        .accuracy = is_tokenizer(phase) ? (double)NAN : pace->accuracy,
+        .accuracy = is_tokenizer(phase) ? UNKNOWN : pace->accuracy,
         .images_per_second = (double)phase->source.batch / pace->step_seconds,
         .waiting = pace->waiting,
         .eta = (double)(phase->steps - step) * pace->step_seconds +
@@ -168,7 +169,8 @@ static outcome_t loop(phase_t *phase, loader_t *loader, bool evaluated)
 {
     const settings_t *settings = &phase->run->settings;
     const uint64_t every = phase_eval_every(settings, phase->steps);
-    pace_t pace = {.step_seconds = NAN, .loss = NAN, .accuracy = NAN, .waiting = NAN};
+    pace_t pace = {
+        .step_seconds = UNKNOWN, .loss = UNKNOWN, .accuracy = UNKNOWN, .waiting = UNKNOWN};
     for (;;) {
         const uint64_t at = beit_trainer_steps(phase->trainer);
         if (!evaluated && (at % every == 0 || at == phase->steps))

@@ -165,7 +165,7 @@ outcome_t recipe_resolve(settings_t *s, const beit_dvae_config_t *tokenizer, siz
     TRY(resolve_tokenizer(s, tokenizer, published, pictures));
     resolve_masks_and_views(s, published);
     settle(&s->threads, threads);
-    settle(&s->loader_threads, (threads + 1) / 2);
+    settle(&s->loader_threads, ceil((double)threads / 2));
     settle(&s->eval_views, (double)by_size[s->model].eval_views);
     return OUTCOME_DONE;
 }

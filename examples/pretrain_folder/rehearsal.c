@@ -126,6 +126,16 @@ static void say_time(const char *what, int64_t steps, double seconds)
     printf("time, %s: %lld steps of %.3f s: %s\n", what, (long long)steps, seconds, text);
 }
 
+/* Weights once, and weights with both moments in each checkpoint that is kept; one more while it is
+ * written. */
+static void say_disk(const settings_t *s, const rehearsal_t *rehearsal)
+{
+    const double kept = 1 + 3 * (double)(s->keep + 1);
+    const double model = (double)rehearsal->model_memory.weights;
+    const double tokenizer = (double)rehearsal->tokenizer_weights * sizeof(float);
+    printf("disk: about %.0f MB\n", (kept * model + (s->tokenizer ? 1 : kept) * tokenizer) / MB);
+}
+
 /* Largest resident memory of this process so far, which has just done what a run does, and what a
  * run has besides: pictures, and batches in the making. */
 static double peak_mb(const run_t *run)
@@ -167,6 +177,7 @@ outcome_t rehearse(run_t *run)
         say_memory("training the tokenizer", &rehearsal.tokenizer_memory);
     say_memory("pre-training", &rehearsal.model_memory);
     printf("memory, most that the process will hold: about %.0f MB\n", peak_mb(run));
+    say_disk(s, &rehearsal);
     if (trains_tokenizer)
         say_time("tokenizer", s->tokenizer_steps, rehearsal.tokenizer_step);
     say_time("pre-training", s->steps, rehearsal.model_step);

@@ -1,7 +1,9 @@
 /* Opening a run: cheap checks come first, reading pictures last. */
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "run.h"
 
 #include <beit/backend.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,12 +36,13 @@ static outcome_t open_context(run_t *run)
     return check(beit_context_create(&run->ctx, &cfg), "cannot begin");
 }
 
+/* As many as the library's own pool will have threads. */
 static unsigned cpus(const run_t *run)
 {
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
     if (!option_is_auto(run->asked.threads))
         return (unsigned)run->asked.threads;
-    return online < 1 ? 1 : (unsigned)online;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
 static outcome_t load_tokenizer(run_t *run)

@@ -90,7 +90,7 @@ static outcome_t evaluate(phase_t *phase)
     return report_write(phase->run);
 }
 
-static outcome_t save(const run_t *run)
+outcome_t tokenizer_save(const run_t *run)
 {
     char *path = out_path(run->settings.out, "tokenizer.safetensors");
     if (!path)
@@ -117,7 +117,7 @@ outcome_t tokenizer_phase(run_t *run, double seconds_after)
     if (outcome == OUTCOME_DONE)
         outcome = phase_run(&phase);
     if (outcome == OUTCOME_DONE)
-        outcome = save(run);
+        outcome = tokenizer_save(run);
     for (size_t i = 0; i < state.count; i++)
         eval_set_close(&state.sets[i]);
     beit_trainer_destroy(phase.trainer);

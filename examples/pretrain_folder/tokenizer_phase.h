@@ -7,6 +7,9 @@
 /* Train, or go on training; afterwards run->dvae is the tokenizer, and it is saved. */
 outcome_t tokenizer_phase(run_t *run, double seconds_after);
 
+/* Save run->dvae to DIR/tokenizer.safetensors. */
+outcome_t tokenizer_save(const run_t *run);
+
 /* Go past the phase: load what it left behind. */
 outcome_t tokenizer_phase_done(run_t *run, const char *path);
 

@@ -101,7 +101,7 @@ class WholeRun(ProgramTest):
     def test_dry_run(self):
         result = self.run_program(*SMALL, *STEPS, "--dry-run", self.pictures())
         self.assertFalse((self.home / "beit-run").exists())
-        for part in "pictures: 24", "32/2/2", "4 x 4 patches", "memory, most", "time, pre-training":
+        for part in "pictures: 24", "32/2/2", "4 x 4 patches", "memory, most", "disk", "time, pre-training":
             self.assertIn(part, result.stdout)
 
     def test_published_recipe_and_other_sizes(self):
@@ -117,6 +117,8 @@ class WholeRun(ProgramTest):
         self.run_program("--model", "nano", "--image-size", "32", "--patch-size", "8", "--depth",
                          "1", "--steps", "3", "--batch-size", "2", "--tokenizer",
                          "run/tokenizer.safetensors", "--out", "second", "--eval-views", "8", folder)
+        self.assertEqual((self.home / "second/tokenizer.safetensors").read_bytes(),
+                         (self.home / "run/tokenizer.safetensors").read_bytes())
         self.assertEqual(self.rows("second")[0]["settings"]["recipe"], "published")
         self.assertEqual(self.rows("second")[0]["settings"]["vocab"], 32)
 
