@@ -96,8 +96,9 @@ typedef struct beit__kernels {
                                float *dbias); /* all added to; dx may be NULL */
 
     /* Rows of probabilities (softmax.c). */
-    float (*softmax)(size_t n, float scale, const float *x, const float *add,
-                     float *y); /* y = softmax(scale x + add); returns the log-sum-exp */
+    /* y = softmax(scale x + add) and the log-sum-exp of each row; add, lse may be NULL. */
+    void (*softmax)(size_t rows, size_t n, float scale, const float *x, size_t ldx,
+                    const float *add, size_t ldadd, float *y, size_t ldy, float *lse);
     void (*attention_backward)(size_t n, float scale, const float *bias, float lse, float delta,
                                const float *keep, float *s, float *dp,
                                float *dbias); /* see softmax.c */

@@ -3,7 +3,7 @@
 
 #include "kernels/levels.h"
 
-static float softmax_c(size_t n, float scale, const float *x, const float *add, float *y)
+static float softmax_row(size_t n, float scale, const float *x, const float *add, float *y)
 {
     float top = -INFINITY;
     for (size_t i = 0; i < n; i++) {
@@ -19,6 +19,17 @@ static float softmax_c(size_t n, float scale, const float *x, const float *add, 
     for (size_t i = 0; i < n; i++)
         y[i] *= inverse;
     return top + (float)log(sum);
+}
+
+static void softmax_c(size_t rows, size_t n, float scale, const float *x, size_t ldx,
+                      const float *add, size_t ldadd, float *y, size_t ldy, float *lse)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const float norm =
+            softmax_row(n, scale, x + r * ldx, add ? add + r * ldadd : NULL, y + r * ldy);
+        if (lse)
+            lse[r] = norm;
+    }
 }
 
 /* One row of attention's backward pass. In: s = q k^T, dp = do v^T, delta = <do, o>. Out: s = the

@@ -9,17 +9,21 @@ static void softmax_agrees(void **unused)
     (void)unused;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         begin_round(round);
-        const size_t n = 1 + draw_size();
-        const float *x = draw_floats(n, 10.0f);
-        float *add = draw_below(2) ? draw_floats(n, 5.0f) : NULL;
+        const size_t rows = draw_below(10), n = 1 + draw_size();
+        const size_t ldx = n + draw_below(3), ldadd = n + draw_below(3), ldy = n + draw_below(3);
+        const float *x = draw_floats(rows * ldx, 10.0f);
+        float *add = draw_below(2) ? draw_floats(rows * ldadd, 5.0f) : NULL;
         if (add && n > 1)
-            add[draw_below(n - 1)] = -INFINITY; /* excluded: probability exactly 0 */
+            for (size_t r = 0; r < rows; r++) /* excluded: probability exactly 0 */
+                add[r * ldadd + draw_below(n - 1)] = -INFINITY;
         const float scale = 0.1f + draw_float(0.05f);
-        const pair_t y = draw_pair(n, 1.0f);
-        const float c = in_c.softmax(n, scale, x, add, y.c);
-        const float level = under_test.softmax(n, scale, x, add, y.level);
-        check_near((double)level, (double)c, 3e-6);
+        const pair_t y = draw_pair(rows * ldy, 1.0f), lse = draw_pair(rows, 1.0f);
+        const bool wanted = draw_below(2);
+        in_c.softmax(rows, n, scale, x, ldx, add, ldadd, y.c, ldy, wanted ? lse.c : NULL);
+        under_test.softmax(rows, n, scale, x, ldx, add, ldadd, y.level, ldy,
+                           wanted ? lse.level : NULL);
         check_pair(y, 1e-9f, RELATIVE);
+        check_pair(lse, 3e-6f, 0.0f);
     }
     begin_round(0);
 }
@@ -29,10 +33,11 @@ static void softmax_of_extremes(void **unused)
     (void)unused;
     begin_round(0);
     const float x[] = {1000.0f, 1000.0f, -1000.0f, 0.0f};
-    const pair_t y = draw_pair(4, 1.0f);
     const float wanted[] = {0.5f, 0.5f, 0.0f, 0.0f};
+    const pair_t y = draw_pair(4, 1.0f);
+    float lse;
     memcpy(y.c, wanted, sizeof wanted);
-    const float lse = under_test.softmax(4, 1.0f, x, NULL, y.level);
+    under_test.softmax(1, 4, 1.0f, x, 4, NULL, 0, y.level, 4, &lse);
     check_near((double)lse, 1000.0 + log(2.0), 1e-4);
     check_pair(y, 0.0f, 1e-7f);
     begin_round(0);

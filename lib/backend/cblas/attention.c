@@ -60,6 +60,17 @@ size_t beit__cblas_attention_forward_space(const beit__cblas_t *self,
     return forward_plan(self, a).scratch * self->workers * sizeof(float);
 }
 
+/* Dropout on rows of probabilities that belong to query rows row.. of an image. */
+static void drop(const forward_t *f, size_t image, size_t row, size_t rows, float *scores,
+                 float *space)
+{
+    for (size_t i = 0; i < rows; i++, scores += f->stride) {
+        const float *factor = beit__keep_row(f->self, &f->a->random, image, row + i, f->tokens,
+                                             f->a->drop_rate, space);
+        f->self->k.multiply(f->tokens, scores, factor, scores);
+    }
+}
+
 static void forward_task(void *arg, size_t index, unsigned worker)
 {
     const forward_t *f = arg;
@@ -82,19 +93,11 @@ static void forward_task(void *arg, size_t index, unsigned worker)
         const size_t rows = beit__min(f->rows, T - first);
         const beit__lhs_view_t q = {h.q + first * h.ld, h.ld, BEIT__LHS_ROWS};
         beit__product(self, rows, q, &keys, 1.0f, 0.0f, scores, f->stride);
-        for (size_t i = 0; i < rows; i++) {
-            float *s = scores + i * f->stride;
-            const size_t row = head * T + first + i;
-            const float lse =
-                self->k.softmax(T, a->scale, s, a->bias ? a->bias + row * T : NULL, s);
-            if (a->lse)
-                a->lse[image * f->heads * T + row] = lse;
-            if (a->drop_rate > 0.0f) {
-                const float *factor =
-                    beit__keep_row(self, &a->random, image, row, T, a->drop_rate, keep);
-                self->k.multiply(T, s, factor, s);
-            }
-        }
+        const size_t row = head * T + first;
+        self->k.softmax(rows, T, a->scale, scores, f->stride, a->bias ? a->bias + row * T : NULL, T,
+                        scores, f->stride, a->lse ? a->lse + image * f->heads * T + row : NULL);
+        if (a->drop_rate > 0.0f)
+            drop(f, image, row, rows, scores, keep);
         const beit__lhs_view_t p = {scores, f->stride, BEIT__LHS_ROWS};
         beit__product(self, rows, p, &values, 1.0f, 0.0f, o + first * ldo, ldo);
     }

@@ -177,7 +177,8 @@ static void value_task(void *arg, size_t block, unsigned worker)
     const beit__span_t rows = beit__span(p->rows, p->grain, block);
     for (size_t r = rows.first; r < rows.end; r++) {
         const float *z = p->a->logits + r * V;
-        const float lse = k->softmax(V, 1.0f, z, NULL, q);
+        float lse;
+        k->softmax(1, V, 1.0f, z, V, NULL, 0, q, V, &lse);
         k->affine(V, 1.0f, -lse, z, ln_q);
         k->axpy(V, 1.0f, q, usage);
         p->norm[r] = (double)lse;
@@ -195,7 +196,7 @@ static void gradient_of_row(const prior_t *p, size_t row, float *g, float *q)
     float *dz = a->dlogits + row * V;
     const float *ln_usage = p->usage; /* by now */
     const float per_row = 1.0f / (float)p->rows;
-    k->softmax(V, 1.0f, z, NULL, q);
+    k->softmax(1, V, 1.0f, z, V, NULL, 0, q, V, NULL);
     k->affine(V, 1.0f, -(float)p->norm[row], z, g); /* g = ln q */
     const bool forward_kl = a->kl_direction == 1;
     const float own =

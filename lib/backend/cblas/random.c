@@ -98,7 +98,7 @@ static void forward_row(const gumbel_t *g, size_t row, float *space)
     }
     float *y = a->y + at;
     k->scale_add(V, a->logits + at, NULL, 1.0f, noise, y);
-    k->softmax(V, 1.0f / a->tau, y, NULL, y);
+    k->softmax(1, V, 1.0f / a->tau, y, V, NULL, 0, y, V, NULL);
     if (a->mode != SOFT && a->choice)
         a->choice[row] = (int32_t)k->argmax(V, y);
 }
@@ -126,8 +126,8 @@ static void reinmax_row(const gumbel_t *g, size_t row, float *space)
     const beit__kernels_t *k = &g->self->k;
     const size_t V = g->vocab, at = row * V;
     float *p0 = space, *p1 = space + g->row_floats;
-    k->softmax(V, 1.0f, a->logits + at, NULL, p0);
-    k->softmax(V, 1.0f / a->tau, a->logits + at, NULL, p1);
+    k->softmax(1, V, 1.0f, a->logits + at, V, NULL, 0, p0, V, NULL);
+    k->softmax(1, V, 1.0f / a->tau, a->logits + at, V, NULL, 0, p1, V, NULL);
     double sum = 0.0;
     for (size_t i = 0; i < V; i++) {
         const float p = 0.5f * (p1[i] + ((size_t)a->choice[row] == i ? 1.0f : 0.0f));

@@ -10,32 +10,91 @@ V_INLINE vec_t fill_low(vec_t x, size_t lanes)
     return lanes == V_LANES ? x : v_first(x, lanes, v_set(-INFINITY));
 }
 
-V_INLINE float softmax_row(size_t n, float scale, const float *x, const float *add, float *y)
+/* Rows taken together: the reductions of one row are chains of waiting that others fill. */
+enum { TOGETHER = 4 };
+
+typedef struct rows {
+    size_t n;
+    float scale;
+    const float *x, *add;
+    size_t ldx, ldadd;
+    float *y;
+    size_t ldy;
+} rows_t;
+
+/* Store scale x + add; returns the rows' maxima in tops. */
+V_INLINE void scale_block(const rows_t *s, const size_t rows, size_t i, size_t lanes, vec_t *tops)
 {
-    const vec_t s = v_set(scale);
-    vec_t top = v_set(-INFINITY), sum = v_set(0.0f);
-    V_EACH(i, lanes, n, {
-        vec_t v = v_get(x + i, lanes);
-        v = add ? v_fma(s, v, v_get(add + i, lanes)) : v_mul(s, v);
-        v_put(y + i, v, lanes);
-        top = v_max(top, fill_low(v, lanes));
-    });
-    const float highest = v_top(top);
-    const vec_t shift = v_set(highest);
-    V_EACH(i, lanes, n, {
-        const vec_t e = v_exp(fill_low(v_sub(v_get(y + i, lanes), shift), lanes));
-        v_put(y + i, e, lanes);
-        sum = v_add(sum, e);
-    });
-    const float total = v_sum(sum);
-    const vec_t inverse = v_set(1.0f / total);
-    V_EACH(i, lanes, n, { v_put(y + i, v_mul(v_get(y + i, lanes), inverse), lanes); });
-    return highest + logf(total);
+    V_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        vec_t v = v_mul(v_set(s->scale), v_get(s->x + r * s->ldx + i, lanes));
+        if (s->add)
+            v = v_add(v, v_get(s->add + r * s->ldadd + i, lanes));
+        v_put(s->y + r * s->ldy + i, v, lanes);
+        tops[r] = v_max(tops[r], fill_low(v, lanes));
+    }
 }
 
-static float softmax(size_t n, float scale, const float *x, const float *add, float *y)
+V_INLINE void exp_block(const rows_t *s, const size_t rows, size_t i, size_t lanes,
+                        const vec_t *shifts, vec_t *sums)
 {
-    return add ? softmax_row(n, scale, x, add, y) : softmax_row(n, scale, x, NULL, y);
+    V_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        float *y = s->y + r * s->ldy + i;
+        const vec_t e = v_exp(fill_low(v_sub(v_get(y, lanes), shifts[r]), lanes));
+        v_put(y, e, lanes);
+        sums[r] = v_add(sums[r], e);
+    }
+}
+
+V_INLINE void softmax_rows(const rows_t *s, const size_t rows, float *lse)
+{
+    vec_t tops[TOGETHER], sums[TOGETHER];
+    float totals[TOGETHER], highest[TOGETHER];
+    V_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        tops[r] = v_set(-INFINITY);
+        sums[r] = v_set(0.0f);
+    }
+    V_EACH(i, lanes, s->n, { scale_block(s, rows, i, lanes, tops); });
+    V_UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        highest[r] = v_top(tops[r]);
+        tops[r] = v_set(highest[r]);
+    }
+    V_EACH(i, lanes, s->n, { exp_block(s, rows, i, lanes, tops, sums); });
+    V_UNROLL
+    for (size_t r = 0; r < rows; r++)
+        totals[r] = v_sum(sums[r]);
+    for (size_t r = 0; r < rows; r++) {
+        const vec_t inverse = v_set(1.0f / totals[r]);
+        float *y = s->y + r * s->ldy;
+        V_EACH(i, lanes, s->n, { v_put(y + i, v_mul(v_get(y + i, lanes), inverse), lanes); });
+        if (lse)
+            lse[r] = highest[r] + logf(totals[r]);
+    }
+}
+
+static void softmax(size_t rows, size_t n, float scale, const float *x, size_t ldx,
+                    const float *add, size_t ldadd, float *y, size_t ldy, float *lse)
+{
+    for (size_t r = 0; r < rows;) {
+        const rows_t s = {.n = n,
+                          .scale = scale,
+                          .x = x + r * ldx,
+                          .add = add ? add + r * ldadd : NULL,
+                          .ldx = ldx,
+                          .ldadd = ldadd,
+                          .y = y + r * ldy,
+                          .ldy = ldy};
+        if (r + TOGETHER <= rows) {
+            softmax_rows(&s, TOGETHER, lse ? lse + r : NULL);
+            r += TOGETHER;
+        } else {
+            softmax_rows(&s, 1, lse ? lse + r : NULL);
+            r++;
+        }
+    }
 }
 
 V_INLINE void attention_row(size_t n, float scale, const float *bias, float lse, float delta,
