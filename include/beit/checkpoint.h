@@ -2,6 +2,10 @@
  * @file checkpoint.h
  * Weights and training state on disk: safetensors, written atomically (temporary file, sync,
  * rename, sync of the directory), with an XXH3-64 checksum in the metadata.
+ *
+ * Loads also take what others have written, without Python and executing nothing: safetensors, one
+ * or in shards; files of torch.save (.pth, .pt, .bin, .pkl), zip or legacy; folders with
+ * model.safetensors or pytorch_model.bin. doc/reference/readable-files.md lists formats and names.
  */
 #ifndef BEIT_CHECKPOINT_H
 #define BEIT_CHECKPOINT_H
@@ -39,7 +43,8 @@ typedef struct beit_io {
 BEIT_API beit_status_t beit_params_save(const beit_params_t *params, const char *path,
                                         const beit_io_t *io);
 
-/** Load values into a parameter set; shapes must agree. F32, F16, BF16 and F64 are converted.
+/** Load values into a parameter set; shapes must agree. F32, F16, BF16 and F64 are converted, the
+ *  names of other libraries are translated.
  *  @param flags BEIT_LOAD_* @since 0.1 */
 BEIT_API beit_status_t beit_params_load(beit_params_t *params, const char *path,
                                         const beit_io_t *io, uint32_t flags);
@@ -48,7 +53,11 @@ BEIT_API beit_status_t beit_params_load(beit_params_t *params, const char *path,
 BEIT_API beit_status_t beit_model_save(const beit_model_t *model, const char *path,
                                        const beit_io_t *io);
 
-/** Create a model from a file that beit_model_save() wrote. @since 0.1 */
+/** Create a model from a file. Where beit_model_save() did not write it, the configuration is
+ *  inferred from names and shapes, and from the config.json beside it where shapes leave something
+ *  open: masked-modeling models and classifiers of unilm, timm, Hugging Face and mmpretrain.
+ *  @return ::BEIT_E_MISMATCH also names what can neither be inferred nor is in the config.json
+ *  @since 0.1 */
 BEIT_API beit_status_t beit_model_load(beit_model_t **out, beit_context_t *ctx, const char *path,
                                        const beit_io_t *io);
 
@@ -56,9 +65,10 @@ BEIT_API beit_status_t beit_model_load(beit_model_t **out, beit_context_t *ctx, 
 BEIT_API beit_status_t beit_dvae_save(const beit_dvae_t *dvae, const char *path,
                                       const beit_io_t *io);
 
-/** Create a tokenizer from a file that beit_dvae_save() wrote. Without such metadata the
- *  configuration is inferred from names and shapes (both DiscreteVAE layouts, OpenAI's
- *  encoder, decoder or both). @since 0.1 */
+/** Create a tokenizer from a file. Where beit_dvae_save() did not write it, the configuration is
+ *  inferred from names and shapes: both DiscreteVAE layouts; OpenAI's encoder, decoder or both, as
+ *  pickled modules (encoder.pkl), state dicts, FLAVA's codebook, or inside mmpretrain's
+ *  checkpoints. @since 0.1 */
 BEIT_API beit_status_t beit_dvae_load(beit_dvae_t **out, beit_context_t *ctx, const char *path,
                                       const beit_io_t *io);
 

@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "io/archive.h"
 #include "io/json.h"
+#include "io/sniff.h"
 
 #define LARGEST_JSON (UINT64_C(16) << 20)
 #define MOST_SHARDS  1000u
@@ -70,6 +71,9 @@ static beit_status_t parse_object(const char *path, const char *text, size_t len
     *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (!*json && beit__json_is_nomem(&error))
         return beit__fail(BEIT_E_NOMEM, "%s: no memory for a text of %zu bytes", path, length);
+    const char *kind = beit__sniff((const unsigned char *)text, length);
+    if (!*json && kind && text[0] != '{')
+        return beit__fail(BEIT_E_FORMAT, "%s: this is %s", path, kind);
     if (!*json)
         return beit__fail(BEIT_E_FORMAT, "%s: line %d: %s", path, error.line, error.text);
     if (json_is_object(*json))

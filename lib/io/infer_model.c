@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/status.h"
 #include "io/infer.h"
 
@@ -98,25 +99,29 @@ static beit_status_t apply_config(const beit__archive_t *archive, const json_t *
     return BEIT_OK;
 }
 
-/* Files in Hugging Face's naming that have no config.json are read as its classes would. */
-static void set_eps(const beit__archive_t *archive, beit_model_config_t *config)
+static bool in_hugging_face_names(const beit__archive_t *archive)
 {
     const beit__entry_t *norm = find(archive, "blocks.0.norm1.weight", 1);
-    if (norm && strstr(norm->stored, "layernorm_before"))
-        config->norm_eps = HUGGING_FACE_EPS;
+    return norm && strstr(norm->stored, "layernorm_before");
 }
 
+/* Files in Hugging Face's naming that do not tell their epsilon are read as its classes would. */
 static beit_status_t read_config(const beit__archive_t *archive, beit_model_config_t *config,
                                  told_t *told)
 {
     json_t *json;
-    set_eps(archive, config);
     BEIT__TRY(beit__archive_config(archive, &json));
     const json_t *type = json_object_get(json, "model_type");
-    beit_status_t status = BEIT_OK;
-    if (json &&
-        (!type || (json_is_string(type) && strcmp(json_string_value(type), MODEL_TYPE) == 0)))
-        status = apply_config(archive, json, config, told);
+    const bool ours =
+        json &&
+        (!type || (json_is_string(type) && strcmp(json_string_value(type), MODEL_TYPE) == 0));
+    if (in_hugging_face_names(archive) && !(ours && json_object_get(json, "layer_norm_eps"))) {
+        config->norm_eps = HUGGING_FACE_EPS;
+        beit__log(archive->ctx, BEIT_LOG_WARN,
+                  "%s: no config.json beside it tells layer_norm_eps: it is taken to be %g",
+                  archive->name, (double)config->norm_eps);
+    }
+    const beit_status_t status = ours ? apply_config(archive, json, config, told) : BEIT_OK;
     json_decref(json);
     return status;
 }

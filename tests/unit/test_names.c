@@ -296,6 +296,7 @@ static const struct {
     const char *reason;
 } indices[] = {
     {"", BEIT_E_FORMAT, "line 1"},
+    {"<!DOCTYPE html>", BEIT_E_FORMAT, "this is an HTML or XML page"},
     {"{}", BEIT_E_FORMAT, "no weight_map"},
     {INDEX("{}"), BEIT_E_FORMAT, "no weight_map"},
     {INDEX("[1]"), BEIT_E_FORMAT, "no weight_map"},
@@ -323,6 +324,23 @@ static void indices_cannot_mislead(void **state)
         beit_model_destroy(model);
         remove_copies();
     }
+}
+
+/* Shards may be of either format. */
+static void shards_of_pytorch_are_read(void **state)
+{
+    (void)state;
+    copy_with_config("hf-new-names.pth", "{\"model_type\":\"beit\",\"layer_norm_eps\":0.25}");
+    write_text("pytorch_model.bin.index.json", INDEX("{\"lm_head.bias\":\"weights\"}"));
+    beit_model_t *model;
+    beit_model_config_t cfg = {.struct_size = sizeof cfg};
+    check_ok(beit_model_load(&model, NULL, folder, NULL));
+    check_values(beit_model_params(model));
+    check_ok(beit_model_config(model, &cfg));
+    assert_true(cfg.norm_eps == 0.25f);
+    beit_model_destroy(model);
+    unlink(inside("pytorch_model.bin.index.json"));
+    remove_copies();
 }
 
 /* ---- memory ---- */
@@ -363,6 +381,7 @@ int main(void)
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(what_cannot_be_told_is_asked_for),
         cmocka_unit_test(indices_cannot_mislead),
+        cmocka_unit_test(shards_of_pytorch_are_read),
         cmocka_unit_test(memory_may_run_out),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -30,7 +30,8 @@ class Dvae(Handle):
 
     @classmethod
     def load(cls, path: Path, *, context: Optional[Context] = None) -> "Dvae":
-        """Create a tokenizer from a safetensors file."""
+        """Create a tokenizer from a file or folder: of :meth:`save`, unilm, DALLE-pytorch,
+        OpenAI, FLAVA, mmpretrain."""
         self = cls.__new__(cls)
         file = os.fsencode(path)
         self._adopt(create("beit_dvae_load", pointer_of(context), file, None), context)

@@ -57,7 +57,8 @@ class Model(Handle):
 
     @classmethod
     def load(cls, path: Path, *, context: Optional[Context] = None) -> "Model":
-        """Create a model from a file that :meth:`save` wrote."""
+        """Create a model from a file or folder: of :meth:`save`, unilm, timm, Hugging Face,
+        mmpretrain."""
         self = cls.__new__(cls)
         file = os.fsencode(path)
         self._adopt(create("beit_model_load", pointer_of(context), file, None), context)
