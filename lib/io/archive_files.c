@@ -13,7 +13,7 @@
 #include "io/json.h"
 #include "io/sniff.h"
 
-#define LARGEST_JSON (UINT64_C(16) << 20)
+#define LARGEST_JSON (UINT64_C(4) << 20)
 #define MOST_SHARDS  1000u
 
 static const char *const weight_files[] = {"model.safetensors", "model.safetensors.index.json",

@@ -188,16 +188,17 @@ beit_status_t beit__plausible_model(const beit__archive_t *archive,
 beit_status_t beit__plausible_dvae(const beit__archive_t *archive, const beit_dvae_config_t *config)
 {
     const double width = config->hidden_dim, vocab = config->vocab_size;
+    const bool encodes = config->parts != BEIT_DVAE_DECODER_ONLY;
     if (config->arch == BEIT_DVAE_DALLE) {
         /* Each block of the widest group, 8 hidden wide, has at least its 1x1 convolution. */
         const double wide = 8 * width;
-        return check_size(archive, config->blocks_per_group * wide * wide / 4 +
-                                       vocab * (config->parts == BEIT_DVAE_DECODER_ONLY
-                                                    ? (double)config->decoder_init
-                                                    : wide));
+        const double ends = encodes ? width * config->channels + vocab * wide
+                                    : vocab * (double)config->decoder_init;
+        return check_size(archive, config->blocks_per_group * wide * wide / 4 + ends);
     }
     const double stages = (config->num_layers - 1) * 16 * width * width;
     const double blocks =
         config->layout == BEIT_DVAE_LAYOUT_L ? config->num_resnet_blocks * 18 * width * width : 0;
-    return check_size(archive, stages + blocks + vocab * width);
+    const double codes = vocab * (width + config->codebook_dim);
+    return check_size(archive, stages + blocks + codes);
 }

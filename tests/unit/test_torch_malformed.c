@@ -192,6 +192,61 @@ static void shared_modules_do_not_explode(void **state)
     free_bytes(&bytes);
 }
 
+/* Tensors repeated by stride 0 take no room in a file: their shapes are no promise of weights. */
+static const struct {
+    bool tokenizer; /* of which the tensor is one */
+    const char *name, *shape, *stride;
+} claims[] = {
+    {true, "codebook.weight", "( #50 #65536 t ", "( #0 #0 t "},
+    {true, "encoder.0.0.weight", "( #1 #3 #4 #4 t ", "( #0 #0 #0 #0 t "},
+    {false, "lm_head.weight", "( #9000000 #4 t ", "( #0 #0 t "},
+    {false, "patch_embed.proj.weight", "( #4 #3 #2 #2 t ", "( #0 #0 #0 #0 t "},
+    {false, "blocks.0.mlp.fc1.weight", "( #4 #4 t ", "( #0 #0 t "},
+    {false, "blocks.0.attn.qkv.weight", "( #12 #4 t ", "( #0 #0 t "},
+    {false, "rel_pos_bias.relative_position_bias_table", "( #28 #2 t ", "( #0 #0 t "},
+};
+
+static bytes_t claiming(bool tokenizer)
+{
+    bytes_t pickle = {0};
+    zip_case_t zip;
+    assemble(&pickle, PROTOCOL "} (");
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        char words[512];
+        (void)snprintf(words, sizeof words, "'%s' " REBUILD "( " FLOATS "#0 %s%s=89 ) t R",
+                       claims[i].name, claims[i].shape, claims[i].stride);
+        if (claims[i].tokenizer == tokenizer)
+            assemble(&pickle, words);
+    }
+    assemble(&pickle, "u .");
+    zip_whole(&zip, pickle.data, pickle.size, false);
+    free_bytes(&pickle);
+    return zip.bytes;
+}
+
+static void claims_by_stride_0_are_refused(void **state)
+{
+    (void)state;
+    for (int tokenizer = 0; tokenizer < 2; tokenizer++) {
+        bytes_t bytes = claiming(tokenizer);
+        const beit_io_t io = bytes_io(&bytes);
+        failing_alloc_t memory = {0};
+        beit_context_t *ctx;
+        beit_model_t *model;
+        beit_dvae_t *dvae;
+        size_t now, peak;
+        check_ok(failing_context(&ctx, &memory, "reference", 1));
+        check_status(tokenizer ? beit_dvae_load(&dvae, ctx, "claim", &io)
+                               : beit_model_load(&model, ctx, "claim", &io),
+                     BEIT_E_FORMAT);
+        check_error_has("asks for at least");
+        beit_context_memory(ctx, &now, &peak);
+        assert_true(peak < 2 * SMALL);
+        beit_context_unref(ctx);
+        free_bytes(&bytes);
+    }
+}
+
 /* ---- malformed archives ---- */
 
 typedef enum part { LOCAL, CENTRAL, RECORD64, LOCATOR, END } part_t;
@@ -392,6 +447,7 @@ int main(void)
         cmocka_unit_test(malformed_pickles_are_refused),
         cmocka_unit_test(floods_end),
         cmocka_unit_test(shared_modules_do_not_explode),
+        cmocka_unit_test(claims_by_stride_0_are_refused),
         cmocka_unit_test(malformed_archives_are_refused),
         cmocka_unit_test(malformed_legacy_files_are_refused),
         cmocka_unit_test(truncated_files_are_refused),
