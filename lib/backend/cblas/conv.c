@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cblas/gather.h"
+#include "backend/cblas/taps.h"
 #include "backend/cblas/winograd.h"
 #include "core/status.h"
 
@@ -10,6 +11,8 @@
 #define BLOCK_FLOATS 65536u
 #define MIN_PIXELS   48u
 #define MAX_PIXELS   384u
+/* Source channels whose taps one task brings into place, in floats of these taps. */
+#define TAP_FLOATS 8192u
 /* Tasks that a map is cut into when its blocks may be smaller than the cache allows. */
 #define WANTED_TASKS 16u
 
@@ -22,9 +25,9 @@ typedef struct conv {
     float *target;        /* (B, height, width, N) */
     size_t height, width; /* of the target */
     size_t columns, n;
-    size_t weight_n, weight_c; /* strides of the weight: per result and source channel */
-    size_t block;              /* pixels per task */
-    float *rows, *result;      /* scratch of worker 0 */
+    bool transpose;
+    size_t block;                /* pixels per task */
+    float *rows, *result, *taps; /* scratch of worker 0 */
     size_t rows_floats, result_floats;
     bool in_place; /* the map itself is the left operand */
     bool direct;   /* the target's rows are contiguous */
@@ -53,12 +56,31 @@ static bool is_pointwise(const beit_conv_args_t *a)
     return a->kernel == 1 && a->stride == 1 && a->pad == 0;
 }
 
+/* Source channels that one task of weights takes; all their taps, also those of other parities. */
+static size_t tap_rows(const beit__cblas_t *self, const beit_conv_args_t *a)
+{
+    const size_t one = (size_t)(a->kernel * a->kernel) * beit__taps_width(self);
+    return beit__max(1, TAP_FLOATS / one);
+}
+
+static size_t tap_floats(const beit__cblas_t *self, const beit_conv_args_t *a)
+{
+    return beit__max(TAP_FLOATS, (size_t)(a->kernel * a->kernel) * beit__taps_width(self));
+}
+
+/* Rows so far apart that those of one panel meet in too few sets of the first-level cache are
+ * copied before they are multiplied. */
+static bool collides(size_t channels)
+{
+    return channels % 512 == 0;
+}
+
 /* Upper bound over all parities: with stride 1 it is met. */
 static size_t conv_space(const beit__cblas_t *self, const beit_conv_args_t *a, size_t c, size_t n)
 {
-    const size_t taps = beit__pieces((size_t)a->kernel, 1) * (size_t)a->kernel;
-    const size_t columns = taps * c;
-    const size_t scratch = rows_floats(columns) + MAX_PIXELS * beit__line_floats(n);
+    const size_t columns = (size_t)(a->kernel * a->kernel) * c;
+    const size_t scratch =
+        rows_floats(columns) + MAX_PIXELS * beit__line_floats(n) + tap_floats(self, a);
     return (beit__rhs_floats(self, columns, n) + beit__line_floats(n) + self->workers * scratch) *
            sizeof(float);
 }
@@ -75,23 +97,26 @@ size_t beit__cblas_conv_transpose_space(const beit__cblas_t *self, const beit_co
                      beit__winograd_fits(a) ? beit__winograd_space(self, a, true) : 0);
 }
 
-/* One panel of the weights: rows in the order of the gathered pixels. */
-static void weights_task(void *arg, size_t panel, unsigned worker)
+/* A piece of the weights: rows in the order of the gathered pixels, (tap, channel). */
+static void weights_task(void *arg, size_t index, unsigned worker)
 {
-    (void)worker;
     const conv_t *c = arg;
     const beit__gather_t *g = &c->gather;
+    const size_t width = beit__taps_width(c->self), pieces = beit__pieces(c->n, width);
     const size_t kernel = (size_t)c->a->kernel;
-    const beit__span_t span = beit__span(c->n, c->weights.width, panel);
-    float *dst = c->weights.data + panel * c->weights.stride;
+    const beit__span_t columns = beit__span(c->n, width, index % pieces);
+    const beit__span_t rows = beit__span(g->channels, tap_rows(c->self, c->a), index / pieces);
+    float *taps = c->taps + worker * tap_floats(c->self, c->a);
+    beit__taps_pack(c->self, c->a, c->transpose, rows, columns, taps);
     for (size_t jy = 0; jy < g->y.taps; jy++)
         for (size_t jx = 0; jx < g->x.taps; jx++) {
             const size_t tap = (g->y.tap_first + g->y.tap_step * jy) * kernel + g->x.tap_first +
                                g->x.tap_step * jx;
-            const float *w = c->a->weight + span.first * c->weight_n + tap;
-            for (size_t i = 0; i < g->channels; i++, dst += c->weights.ld, w += c->weight_c)
-                for (size_t j = 0; j < span.end - span.first; j++)
-                    dst[j] = w[j * c->weight_n];
+            const size_t first = (jy * g->x.taps + jx) * g->channels + rows.first;
+            float *dst = beit__taps_target(c->self, &c->weights, first, columns.first);
+            for (size_t r = 0; r < rows.end - rows.first; r++, dst += c->weights.ld)
+                memcpy(dst, taps + (r * kernel * kernel + tap) * width,
+                       (columns.end - columns.first) * sizeof *dst);
         }
 }
 
@@ -141,7 +166,9 @@ static beit_status_t run(conv_t *c)
         return BEIT_OK;
     c->columns = beit__gather_columns(&c->gather);
     c->weights = beit__rhs(c->self, c->columns, c->n, c->a->op.workspace);
-    BEIT__TRY(beit__cblas_tasks(c->self, beit__rhs_panels(&c->weights), weights_task, c));
+    const size_t pieces = beit__pieces(c->n, beit__taps_width(c->self)) *
+                          beit__pieces(c->gather.channels, tap_rows(c->self, c->a));
+    BEIT__TRY(beit__cblas_tasks(c->self, pieces, weights_task, c));
     c->block = block_pixels(pixels, beit__max(1, c->columns));
     return beit__cblas_products(c->self, beit__pieces(pixels, c->block), conv_task, c);
 }
@@ -160,6 +187,7 @@ static conv_t conv_plan(const beit__cblas_t *self, const beit_conv_args_t *a, si
     plan.result_floats = MAX_PIXELS * beit__line_floats(n);
     plan.rows = bias + beit__line_floats(n);
     plan.result = plan.rows + self->workers * plan.rows_floats;
+    plan.taps = plan.result + self->workers * plan.result_floats;
     return plan;
 }
 
@@ -172,9 +200,7 @@ beit_status_t beit__cblas_conv_forward(void *instance, const beit_conv_args_t *a
     c.target = a->small;
     c.height = c.gather.y.count;
     c.width = c.gather.x.count;
-    c.weight_c = (size_t)(a->kernel * a->kernel);
-    c.weight_n = c.weight_c * (size_t)a->in_channels;
-    c.in_place = is_pointwise(a) && !a->relu_input;
+    c.in_place = is_pointwise(a) && !a->relu_input && !collides(c.gather.channels);
     c.direct = true;
     return run(&c);
 }
@@ -187,9 +213,8 @@ beit_status_t beit__cblas_conv_transpose(void *instance, const beit_conv_args_t 
     c.target = a->large;
     c.height = (size_t)a->height;
     c.width = (size_t)a->width;
-    c.weight_n = (size_t)(a->kernel * a->kernel);
-    c.weight_c = c.weight_n * (size_t)a->in_channels;
-    c.in_place = is_pointwise(a);
+    c.transpose = true;
+    c.in_place = is_pointwise(a) && !collides((size_t)a->out_channels);
     c.direct = a->stride == 1;
     for (size_t py = 0; py < (size_t)a->stride; py++)
         for (size_t px = 0; px < (size_t)a->stride; px++) {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "backend/cblas/product.h"
+#include "backend/cblas/taps.h"
 #include "backend/cblas/winograd_tiles.h"
 #include "core/status.h"
 
@@ -72,11 +72,6 @@ static bool is_heavy(size_t c, size_t n)
     return BEIT__POINTS * c * n > HEAVY_FLOATS;
 }
 
-static size_t tap_width(const beit__cblas_t *self)
-{
-    return self->own_gemm ? self->k.nr : BEIT__MAX_NR;
-}
-
 static size_t tile_floats(size_t c, size_t n)
 {
     return BEIT__POINTS * (beit__plane_stride(c) + beit__plane_stride(n));
@@ -93,7 +88,7 @@ static size_t scratch_floats(const beit__cblas_t *self, size_t tiles, size_t c, 
 {
     const size_t one = tile_floats(c, n);
     const size_t most = beit__min(BLOCK_MAX * one, beit__max(PLANE_FLOATS, BLOCK_MIN * one));
-    const size_t taps = TAP_ROWS * BEIT__TAPS * tap_width(self);
+    const size_t taps = TAP_ROWS * BEIT__TAPS * beit__taps_width(self);
     return beit__max(planes_floats(beit__min(tiles * one, most)), taps) + beit__plane_stride(n);
 }
 
@@ -168,27 +163,15 @@ static winograd_t plan(const beit__cblas_t *self, const beit_conv_args_t *a, boo
 static void weights_task(void *arg, size_t index, unsigned worker)
 {
     const winograd_t *w = arg;
-    const beit__kernels_t *k = &w->self->k;
-    const size_t width = tap_width(w->self), pieces = beit__pieces(w->n, width);
+    const size_t width = beit__taps_width(w->self), pieces = beit__pieces(w->n, width);
     const beit__span_t columns = beit__span(w->n, width, index % pieces);
     const beit__span_t rows = beit__span(w->c, TAP_ROWS, index / pieces);
-    const size_t n = columns.end - columns.first, c = rows.end - rows.first;
-    const float *sources[BEIT__MAX_NR];
     float *taps = w->scratch + worker * w->scratch_floats;
-    for (size_t r = 0; r < (w->transpose ? c : 1); r++) {
-        const size_t row = rows.first + r;
-        for (size_t j = 0; j < n; j++) {
-            const size_t column = columns.first + j;
-            sources[j] = w->a->weight +
-                         BEIT__TAPS * (w->transpose ? row * w->n + column : column * w->c + row);
-        }
-        k->pack_rows(n, BEIT__TAPS * (w->transpose ? 1 : c), sources, false,
-                     taps + r * BEIT__TAPS * width, width);
-    }
+    beit__taps_pack(w->self, w->a, w->transpose, rows, columns, taps);
     const beit__rhs_t u = beit__rhs(w->self, w->c, w->n, w->u);
-    float *dst = u.data + rows.first * u.ld +
-                 (w->self->own_gemm ? index % pieces * u.stride : columns.first);
-    k->winograd_weights(c, n, taps, width, w->transpose, dst, u.ld, w->points);
+    w->self->k.winograd_weights(
+        rows.end - rows.first, columns.end - columns.first, taps, width, w->transpose,
+        beit__taps_target(w->self, &u, rows.first, columns.first), u.ld, w->points);
 }
 
 static void transform_source(const winograd_t *w, const planes_t *p, beit__span_t tiles)
@@ -280,7 +263,7 @@ beit_status_t beit__winograd_conv(const beit__cblas_t *self, const beit_conv_arg
                                   bool transpose)
 {
     winograd_t w = plan(self, a, transpose);
-    const size_t panels = beit__pieces(w.n, tap_width(self));
+    const size_t panels = beit__pieces(w.n, beit__taps_width(self));
     BEIT__TRY(beit__cblas_tasks(self, panels * beit__pieces(w.c, TAP_ROWS), weights_task, &w));
     if (is_heavy(w.c, w.n))
         return heavy_conv(&w);

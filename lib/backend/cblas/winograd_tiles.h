@@ -3,6 +3,7 @@
 #define BEIT_BACKEND_CBLAS_WINOGRAD_TILES_H
 
 #include "backend/cblas/cblas.h"
+#include <stdint.h>
 
 typedef struct beit__tiles {
     size_t height, width, down, across, count;
@@ -14,28 +15,32 @@ static inline beit__tiles_t beit__tiles(size_t batch, size_t height, size_t widt
     return (beit__tiles_t){height, width, down, across, batch * down * across};
 }
 
-/* What a tile reads or writes: a square of pixels. */
-enum { BEIT__OUTSIDE = -1 };
+/* Stands for a pixel beyond the border. */
+#define BEIT__OUTSIDE PTRDIFF_MIN
 
-/* Offsets in the map, (B,H,W,channels), of the square of `side` that starts `before` pixels up and
- * left of a tile's corner; BEIT__OUTSIDE beyond the border. */
+/* Offsets in a map, (B,H,W,channels), of the square of pixels that starts `before` pixels up and
+ * left of a tile's corner. */
 static inline void beit__tile_offsets(const beit__tiles_t *t, size_t tile, size_t channels,
-                                      size_t before, size_t side, ptrdiff_t *offsets)
+                                      const size_t before, const size_t side, ptrdiff_t *offsets)
 {
     const size_t line = tile / t->across, image = line / t->down;
     const size_t y0 = line % t->down * BEIT__TILE, x0 = tile % t->across * BEIT__TILE;
-    for (size_t i = 0; i < side; i++)
+    const ptrdiff_t step = (ptrdiff_t)channels;
+    const ptrdiff_t corner =
+        (ptrdiff_t)((image * t->height + y0) * t->width + x0 - before * t->width - before) * step;
+    for (size_t i = 0; i < side; i++) {
+        const bool row_inside = y0 + i - before < t->height; /* wraps below zero */
         for (size_t j = 0; j < side; j++) {
-            const size_t y = y0 + i - before, x = x0 + j - before; /* wrap below zero */
-            const size_t pixel = (image * t->height + y) * t->width + x;
-            const bool inside = y < t->height && x < t->width;
-            offsets[i * side + j] = inside ? (ptrdiff_t)(pixel * channels) : BEIT__OUTSIDE;
+            const bool inside = row_inside && x0 + j - before < t->width;
+            const ptrdiff_t offset = corner + (ptrdiff_t)(i * t->width + j) * step;
+            offsets[i * side + j] = inside ? offset : BEIT__OUTSIDE;
         }
+    }
 }
 
 /* The same as pointers to be read; `border` stands for every pixel beyond the border. */
 static inline void beit__tile_pixels(const beit__tiles_t *t, size_t tile, size_t channels,
-                                     size_t before, size_t side, const float *map,
+                                     const size_t before, const size_t side, const float *map,
                                      const float *border, const float **pixels)
 {
     ptrdiff_t offsets[BEIT__POINTS];
