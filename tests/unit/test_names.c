@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "failing_alloc.h"
+#include "torch_case.h"
 
 static char path[512];
 
@@ -39,6 +38,115 @@ static void check_values(const beit_params_t *params)
                 fail_msg("%s: %s[%lld] is %g, expected %lld/256", path, info.name, (long long)i,
                          (double)values[i], (long long)wanted);
         }
+    }
+}
+
+/* ---- single names ---- */
+
+static const struct {
+    const char *stored, *ours; /* NULL = not known */
+    int32_t row;
+    bool other;
+} model_names[] = {
+    {"cls_token", "cls_token", 0, false},
+    {"module.model.backbone.layers.11.ln2.bias", "blocks.11.norm2.bias", 0, false},
+    {"_orig_mod.blocks.10.mlp.fc1.weight", "blocks.10.mlp.fc1.weight", 0, false},
+    {"beit.encoder.layer.3.attention.attention.query.weight", "blocks.3.attn.qkv.weight", 1, false},
+    {"beit.encoder.layer.3.attention.attention.key.weight", "blocks.3.attn.qkv.weight", 2, false},
+    {"beit.layers.3.attention.v_proj.weight", "blocks.3.attn.qkv.weight", 3, false},
+    {"beit.layers.3.attention.v_proj.bias", "blocks.3.attn.v_bias", 0, false},
+    {"beit.layers.3.attention.k_proj.bias", NULL, 0, false}, /* keys have none */
+    {"blocks.0.attn.qkv.bias", NULL, 0, false},
+    {"beit.pooler.layernorm.weight", "fc_norm.weight", 0, false},
+    {"backbone.ln1.weight", "norm.weight", 0, false},
+    {"head.cls_head.bias", "lm_head.bias", 0, false},
+    {"head.scale", NULL, 0, false},
+    {"blocks.0.norm1.weights", NULL, 0, false},
+    {"blocks.00.norm1.weight", NULL, 0, false},
+    {"blocks.99999.norm1.weight", NULL, 0, false},
+    {"blocks.x.norm1.weight", NULL, 0, false},
+    {"blocks.0", NULL, 0, false},
+    {"blocks.0.", NULL, 0, false},
+    {"", NULL, 0, false},
+    {"target_generator.blocks.input.w", NULL, 0, true},
+};
+
+static const struct {
+    const char *stored, *ours;
+    bool inner;
+} dvae_names[] = {
+    {"encoder.0.0.weight", "encoder.0.0.weight", false},
+    {"module.codebook.weight", "codebook.weight", false},
+    {"blocks.group_1.block_2.res_path.conv_3.w", "blocks.group_1.block_2.res_path.conv_3.w", false},
+    {"image_codebook.blocks.group_1.group.block_2.res_path.path.conv_3.bias",
+     "blocks.group_1.block_2.res_path.conv_3.b", true},
+    {"blocks.group_2.group.block_1.id_path.weight", "blocks.group_2.block_1.id_path.w", false},
+    {"target_generator.blocks.output.conv.b", "blocks.output.conv.b", true},
+};
+
+static void single_names_are_translated(void **state)
+{
+    (void)state;
+    beit__translation_t found;
+    for (size_t i = 0; i < sizeof model_names / sizeof *model_names; i++) {
+        beit__names_model(model_names[i].stored, &found);
+        if (found.known != (model_names[i].ours != NULL))
+            fail_msg("%s is %s", model_names[i].stored, found.known ? found.name : "not known");
+        assert_int_equal(found.other, model_names[i].other);
+        if (found.known)
+            assert_string_equal(found.name, model_names[i].ours);
+        if (found.known)
+            assert_int_equal(found.row, model_names[i].row);
+    }
+    for (size_t i = 0; i < sizeof dvae_names / sizeof *dvae_names; i++) {
+        beit__names_dvae(dvae_names[i].stored, &found);
+        assert_true(found.known);
+        assert_string_equal(found.name, dvae_names[i].ours);
+        assert_int_equal(found.inner, dvae_names[i].inner);
+    }
+}
+
+/* ---- joining ---- */
+
+#define MATRIX(name, first) "'" name "' " TENSOR("0", first, "#1 #2 =86 ", "#2 #1 =86 ")
+#define Q                   MATRIX("layers.0.attention.q_proj.weight", "0")
+#define K                   MATRIX("layers.0.attention.k_proj.weight", "1")
+#define V                   MATRIX("layers.0.attention.v_proj.weight", "2")
+
+static const struct {
+    const char *words, *reason;
+} joins[] = {
+    {PROTOCOL "} ( " K V Q "u .", NULL},
+    {PROTOCOL "} ( " Q V "u .", "not all of query, key and value"},
+    {PROTOCOL "} ( " K "u .", "'layers.0.attention.k_proj.weight' is there, but not all"},
+    {PROTOCOL "} ( " Q K V MATRIX("blocks.0.attn.qkv.weight", "0") "u .",
+     "are both what is 'blocks.0.attn.qkv.weight' here"},
+    {PROTOCOL "} ( " Q K V MATRIX("module.layers.0.attention.k_proj.weight", "0") "u .",
+     "are both"},
+    {PROTOCOL "} ( " MATRIX("blocks.0.norm1.weight", "0") MATRIX("layers.0.ln1.weight", "0") "u .",
+     "'blocks.0.norm1.weight' and 'layers.0.ln1.weight' are both"},
+    {PROTOCOL "} ( " Q V "'layers.0.attention.k_proj.weight' " W1234 "u .",
+     "is not a matrix of the shape of"},
+    {PROTOCOL "} ( " Q V "'layers.0.attention.k_proj.weight' @my:Key ) R u .",
+     "'layers.0.attention.k_proj.weight' is a placeholder for my.Key"},
+};
+
+static void rows_are_joined(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) {
+        bytes_t bytes = zip_of(joins[i].words);
+        opened_t opened;
+        check_ok(open_bytes(&opened, &bytes));
+        const beit_status_t status = beit__names_translate(&opened.archive, BEIT__NAMES_MODEL);
+        if (status != (joins[i].reason ? BEIT_E_MISMATCH : BEIT_OK) ||
+            (joins[i].reason && !strstr(beit_last_error(), joins[i].reason)))
+            fail_msg("%s: status %d, \"%s\"", joins[i].words, (int)status, beit_last_error());
+        if (!joins[i].reason)
+            check_tensor(&opened.archive, "blocks.0.attn.qkv.weight", 6,
+                         (float[]){1, 2, 2, 3, 3, 4});
+        close_bytes(&opened);
+        free_bytes(&bytes);
     }
 }
 
@@ -375,6 +483,8 @@ static void memory_may_run_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(single_names_are_translated),
+        cmocka_unit_test(rows_are_joined),
         cmocka_unit_test(models_are_loaded),
         cmocka_unit_test(parameter_sets_take_any_names),
         cmocka_unit_test(tokenizers_are_loaded),

@@ -1,18 +1,6 @@
 /* Files of torch.save: whatever real ones use is understood, in both containers. */
 #include "torch_case.h"
 
-static void check_tensor(const beit__archive_t *archive, const char *name, size_t count,
-                         const float *wanted)
-{
-    const beit__entry_t *entry = beit__archive_find(archive, name);
-    float values[16];
-    assert_non_null(entry);
-    assert_int_equal(entry->count, count);
-    assert_true(count <= sizeof values / sizeof *values);
-    check_ok(beit__archive_read(entry, values));
-    assert_memory_equal(values, wanted, count * sizeof *values);
-}
-
 /* ---- sound files ---- */
 
 static void both_containers_are_read(void **state)
