@@ -23,6 +23,7 @@ done
 installed=$(find "$prefix/include/beit" -type f | wc -l)
 [ "$installed" -eq "$(echo "$headers" | wc -w)" ] || fail "$installed headers are installed, expected: $headers"
 grep -q '^Requires.private:.*jansson' "$pc" || fail "jansson is not under Requires.private"
+! grep -q xxhash "$pc" || fail "hosts would have to have xxHash, which is inlined"
 ! grep -q "$source\|$build" "$pc" || fail "beit.pc names the build machine's directories"
 
 flags() { PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --define-variable=prefix="$prefix" "$@" beit; }

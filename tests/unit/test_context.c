@@ -2,7 +2,9 @@
 #include "check.h"
 
 #include <beit/backend.h>
+#include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "core/alloc.h"
@@ -233,6 +235,44 @@ static void host_executor_is_copied_and_used(void **state)
     beit_context_unref(ctx);
 }
 
+/* ---- threads that cannot be started (the linker wraps the symbol) ---- */
+
+static bool refuse_threads;
+
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                          void *(*start)(void *), void *argument)
+{
+    return refuse_threads ? EAGAIN : __real_pthread_create(thread, attributes, start, argument);
+}
+
+static void keep_warning(void *user, beit_log_level_t level, const char *line)
+{
+    assert_int_equal(level, BEIT_LOG_WARN);
+    snprintf(user, 512, "%s", line);
+}
+
+static void missing_threads_are_warned_of(void **state)
+{
+    (void)state;
+    char line[512] = "";
+    beit_context_config_t config = reference_config();
+    config.threads = 3;
+    config.log = keep_warning;
+    config.log_user = line;
+    refuse_threads = true;
+    beit_context_t *ctx;
+    const beit_status_t status = beit_context_create(&ctx, &config);
+    refuse_threads = false;
+    check_ok(status);
+    assert_non_null(strstr(line, "1 of 3 threads"));
+    assert_non_null(strstr(beit_context_describe(ctx), "own pool of 1"));
+    beit_context_unref(ctx);
+}
+
 static void keep_line(void *user, beit_log_level_t level, const char *line)
 {
     assert_int_equal(level, BEIT_LOG_INFO);
@@ -281,6 +321,7 @@ int main(void)
         cmocka_unit_test(references_are_counted),
         cmocka_unit_test(memory_reports_what_is_held),
         cmocka_unit_test(host_executor_is_copied_and_used),
+        cmocka_unit_test(missing_threads_are_warned_of),
         cmocka_unit_test(creation_is_logged),
         cmocka_unit_test(versions_agree_with_the_header),
     };
