@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backend/cblas/gather.h"
+#include "backend/cblas/pointwise.h"
 #include "backend/cblas/taps.h"
 #include "backend/cblas/winograd.h"
 #include "core/status.h"
@@ -87,12 +88,16 @@ static size_t conv_space(const beit__cblas_t *self, const beit_conv_args_t *a, s
 
 size_t beit__cblas_conv_forward_space(const beit__cblas_t *self, const beit_conv_args_t *a)
 {
+    if (beit__pointwise_fits(self, a))
+        return beit__pointwise_space(self, a);
     return beit__max(conv_space(self, a, (size_t)a->in_channels, (size_t)a->out_channels),
                      beit__winograd_fits(a) ? beit__winograd_space(self, a, false) : 0);
 }
 
 size_t beit__cblas_conv_transpose_space(const beit__cblas_t *self, const beit_conv_args_t *a)
 {
+    if (beit__pointwise_fits(self, a))
+        return beit__pointwise_space(self, a);
     return beit__max(conv_space(self, a, (size_t)a->out_channels, (size_t)a->in_channels),
                      beit__winograd_fits(a) ? beit__winograd_space(self, a, true) : 0);
 }
@@ -193,6 +198,8 @@ static conv_t conv_plan(const beit__cblas_t *self, const beit_conv_args_t *a, si
 
 beit_status_t beit__cblas_conv_forward(void *instance, const beit_conv_args_t *a)
 {
+    if (beit__pointwise_fits(instance, a))
+        return beit__pointwise_conv(instance, a, false);
     if (beit__winograd_pays(a))
         return beit__winograd_conv(instance, a, false);
     conv_t c = conv_plan(instance, a, (size_t)a->in_channels, (size_t)a->out_channels);
@@ -207,6 +214,8 @@ beit_status_t beit__cblas_conv_forward(void *instance, const beit_conv_args_t *a
 
 beit_status_t beit__cblas_conv_transpose(void *instance, const beit_conv_args_t *a)
 {
+    if (beit__pointwise_fits(instance, a))
+        return beit__pointwise_conv(instance, a, true);
     if (beit__winograd_pays(a))
         return beit__winograd_conv(instance, a, true);
     conv_t c = conv_plan(instance, a, (size_t)a->out_channels, (size_t)a->in_channels);

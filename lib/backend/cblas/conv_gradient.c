@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cblas/gather.h"
+#include "backend/cblas/pointwise.h"
 #include "backend/cblas/winograd.h"
 #include "core/status.h"
 
@@ -37,8 +38,12 @@ size_t beit__cblas_conv_weight_gradient_space(const beit__cblas_t *self, const b
 {
     const size_t one = sum_floats(a);
     const size_t sums = beit__min(MAX_GROUPS * one, beit__max(SUMS_FLOATS, one));
-    return beit__max((sums + self->workers * PIXEL_BLOCK * line_floats(self, a)) * sizeof(float),
-                     beit__winograd_fits(a) ? beit__winograd_gradient_space(self, a) : 0);
+    const size_t groups =
+        (sums + self->workers * PIXEL_BLOCK * line_floats(self, a)) * sizeof(float);
+    const size_t whole = beit__pointwise_fits(self, a) ? beit__pointwise_space(self, a)
+                         : beit__winograd_fits(a)      ? beit__winograd_gradient_space(self, a)
+                                                       : 0;
+    return beit__max(groups, whole);
 }
 
 static gradient_t gradient_plan(const beit__cblas_t *self, const beit_conv_args_t *a)
@@ -110,6 +115,8 @@ static void store_task(void *arg, size_t o, unsigned worker)
 
 beit_status_t beit__cblas_conv_weight_gradient(void *instance, const beit_conv_args_t *a)
 {
+    if (beit__pointwise_gradient_fits(instance, a))
+        return beit__pointwise_gradient(instance, a);
     if (beit__winograd_pays(a))
         return beit__winograd_gradient(instance, a);
     if (sum_floats(a) == 0)

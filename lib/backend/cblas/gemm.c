@@ -1,6 +1,8 @@
 /* Matrix products. With own kernels the right operand is packed and shared, a band of columns at a
  * time; each task packs its block of the left one and finishes its tile, epilogue included, while
  * that is in cache. With CBLAS each task is one call. Tiles follow from the shape alone. */
+#include "backend/cblas/gemm.h"
+
 #include "backend/cblas/blas.h"
 #include "backend/cblas/product.h"
 #include "core/status.h"
@@ -33,6 +35,7 @@ typedef struct gemm {
     beit__rhs_t rhs; /* own kernels: right operand, packed */
     float *lhs;      /* own kernels: one block per worker */
     size_t lhs_floats;
+    bool relu_lhs;
 } gemm_t;
 
 static size_t lhs_floats(const beit_gemm_args_t *a)
@@ -112,7 +115,8 @@ static void pack_lhs(const gemm_t *g, beit__span_t rows, size_t p, size_t k, flo
     const size_t lda = (size_t)g->a->lda, m = rows.end - rows.first;
     const size_t panels = beit__panel_count(m, kernels->mr);
     if (g->a->trans_a) {
-        beit__pack_across(kernels, k, m, panels, g->a->a + p * lda + rows.first, lda, dst);
+        beit__pack_across(kernels, k, m, panels, g->a->a + p * lda + rows.first, lda, g->relu_lhs,
+                          dst);
         return;
     }
     for (size_t i = 0, row = rows.first; i < panels; i++) {
@@ -120,7 +124,7 @@ static void pack_lhs(const gemm_t *g, beit__span_t rows, size_t p, size_t k, flo
         const size_t height = beit__panel_height(m, panels, i);
         for (size_t r = 0; r < height; r++)
             pointers[r] = g->a->a + (row + r) * lda + p;
-        kernels->pack_rows(height, k, pointers, false, dst, height);
+        kernels->pack_rows(height, k, pointers, g->relu_lhs, dst, height);
         row += height;
         dst += height * k;
     }
@@ -157,9 +161,14 @@ static void tile_task(void *arg, size_t index, unsigned worker)
 }
 
 /* A product that is one band. */
-static beit_status_t band_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
+static beit_status_t band_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a, bool relu_lhs)
 {
-    gemm_t g = {.self = self, .a = a, .m = (size_t)a->m, .n = (size_t)a->n, .k = (size_t)a->k};
+    gemm_t g = {.self = self,
+                .a = a,
+                .m = (size_t)a->m,
+                .n = (size_t)a->n,
+                .k = (size_t)a->k,
+                .relu_lhs = relu_lhs};
     g.row_tile = even_tile(g.m, ROW_TILE, 1);
     g.column_tile = even_tile(g.n, COLUMN_TILE, self->k.nr);
     g.k_block = g.k ? even_tile(g.k, K_BLOCK, 1) : 1;
@@ -184,7 +193,7 @@ static beit_gemm_args_t product_of(const beit_gemm_args_t *a, int64_t p, int64_t
 }
 
 /* A product of any length: bands of k one after the other, epilogue with the last. */
-static beit_status_t long_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
+static beit_status_t long_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a, bool relu_lhs)
 {
     const int64_t band = a->k ? (int64_t)even_tile((size_t)a->k, BAND_K, 1) : 1;
     int64_t p = 0;
@@ -192,14 +201,16 @@ static beit_status_t long_gemm(const beit__cblas_t *self, const beit_gemm_args_t
         beit_gemm_args_t part = product_of(a, p, band);
         part.bias = NULL;
         part.epilogue = BEIT_EPILOGUE_NONE;
-        BEIT__TRY(band_gemm(self, &part));
+        BEIT__TRY(band_gemm(self, &part, relu_lhs));
     }
     const beit_gemm_args_t last = product_of(a, p, a->k - p);
-    return band_gemm(self, &last);
+    return band_gemm(self, &last, relu_lhs);
 }
 
-static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
+beit_status_t beit__own_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a, bool relu_lhs)
 {
+    if (a->m == 0 || a->n == 0)
+        return BEIT_OK;
     const size_t n = (size_t)a->n, k = beit__max(1, beit__min((size_t)a->k, BAND_K));
     const size_t tiles = beit__max(1, BAND_FLOATS / (k * COLUMN_TILE));
     const size_t band = even_tile(n, tiles * COLUMN_TILE, self->k.nr);
@@ -212,7 +223,7 @@ static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t 
             part.c += item * a->stride_c + (int64_t)j;
             part.aux = a->aux ? a->aux + item * a->stride_c + j : NULL;
             part.bias = a->bias ? a->bias + j : NULL;
-            BEIT__TRY(long_gemm(self, &part));
+            BEIT__TRY(long_gemm(self, &part, relu_lhs));
         }
     return BEIT_OK;
 }
@@ -220,7 +231,7 @@ static beit_status_t own_gemm(const beit__cblas_t *self, const beit_gemm_args_t 
 beit_status_t beit__cblas_gemm(void *instance, const beit_gemm_args_t *a)
 {
     const beit__cblas_t *self = instance;
-    if (a->m == 0 || a->n == 0)
-        return BEIT_OK;
-    return self->own_gemm ? own_gemm(self, a) : blas_gemm(self, a);
+    if (self->own_gemm)
+        return beit__own_gemm(self, a, false);
+    return a->m == 0 || a->n == 0 ? BEIT_OK : blas_gemm(self, a);
 }

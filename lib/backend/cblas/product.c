@@ -40,13 +40,13 @@ static void pack_transposed(const beit__cblas_t *self, const beit__rhs_t *rhs, s
 #define PIECE_ROWS 8u
 
 void beit__pack_across(const beit__kernels_t *kernels, size_t k, size_t n, size_t panels,
-                       const float *src, size_t lds, float *dst)
+                       const float *src, size_t lds, bool relu, float *dst)
 {
     for (size_t p = 0; p < k; p += PIECE_ROWS) {
         const size_t rows = beit__min(PIECE_ROWS, k - p);
         for (size_t i = 0, column = 0; i < panels; i++) {
             const size_t width = beit__panel_height(n, panels, i);
-            kernels->pack_columns(rows, width, src + p * lds + column, lds, false,
+            kernels->pack_columns(rows, width, src + p * lds + column, lds, relu,
                                   dst + column * k + p * width, width);
             column += width;
         }

@@ -29,7 +29,7 @@ void beit__rhs_pack_all(const beit__cblas_t *self, const beit__rhs_t *rhs, const
 
 /* Cut (k,n), row stride lds, into panels as even as can be, one after the other at dst. */
 void beit__pack_across(const beit__kernels_t *kernels, size_t k, size_t n, size_t panels,
-                       const float *src, size_t lds, float *dst);
+                       const float *src, size_t lds, bool relu, float *dst);
 
 /* A left-hand operand. */
 typedef struct beit__lhs_view {
