@@ -70,6 +70,8 @@ static const malformed_t pickles[] = {
      "nothing is called"},
     {"OrderedDict of numbers", PROTOCOL "@collections:OrderedDict ] ( K=01 e =85 R .",
      "something else than pairs"},
+    {"OrderedDict of a dict", PROTOCOL "@collections:OrderedDict } 'a' N N =86 s =85 R .",
+     "something else than pairs"},
     {"parameter of nothing", PROTOCOL "@torch._utils:_rebuild_parameter ) R .", "of nothing"},
     {"tensor of nothing", PROTOCOL REBUILD ") R .", "built on nothing"},
     {"tensor on a placeholder", PROTOCOL REBUILD "( @my:Data ) R #0 " FOUR ONE "t R .",
