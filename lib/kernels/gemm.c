@@ -14,8 +14,11 @@ static void panel_c(const beit__strip_t *s, size_t height, const float *a, size_
             for (size_t j = 0; j < NR; j++)
                 sum[i][j] += a[i * row] * b[j];
     for (size_t i = 0; i < height; i++, c += s->ldc)
-        for (size_t j = 0; j < s->n; j++)
-            c[j] = s->alpha * sum[i][j] + (s->beta == 0.0f ? 0.0f : s->beta * c[j]);
+        for (size_t j = 0; j < s->n; j++) {
+            float v = s->alpha * sum[i][j] + (s->beta == 0.0f ? 0.0f : s->beta * c[j]);
+            v = s->bias ? v + s->bias[j] : v;
+            c[j] = s->relu && v < 0.0f ? 0.0f : v;
+        }
 }
 
 static void strip_c(const beit__strip_t *s)

@@ -19,8 +19,9 @@ typedef enum beit__lhs {
     BEIT__LHS_PACKED   /* panels as beit__pack_lhs() makes them; lda is not used */
 } beit__lhs_t;
 
-/* C = alpha A B + beta C with A (m,k), B (k,n), n <= nr. beta = 0 never reads C. Each element is
- * one chain of multiply-adds in the order of k: cutting m differently changes no bit. */
+/* C = alpha A B + beta C with A (m,k), B (k,n), n <= nr, then + bias per column where there is one,
+ * then ReLU on request. beta = 0 never reads C. Each element is one chain of multiply-adds in the
+ * order of k: cutting m differently changes no bit. */
 typedef struct beit__strip {
     size_t m, n, k;
     const float *a;
@@ -30,7 +31,9 @@ typedef struct beit__strip {
     float *c;
     size_t ldc;
     float alpha, beta;
+    const float *bias; /* (n) or NULL */
     beit__lhs_t lhs;
+    bool relu;
 } beit__strip_t;
 
 /* Scalars of one Adam step. */

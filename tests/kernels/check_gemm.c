@@ -10,7 +10,8 @@ typedef struct product {
     size_t m, n, k, lda, ldb, ldc;
     beit__lhs_t lhs;
     float alpha, beta;
-    const float *a, *b;
+    const float *a, *b, *bias;
+    bool relu;
 } product_t;
 
 static const float FACTORS[] = {1.0f, 0.0f, -0.5f};
@@ -28,6 +29,8 @@ static product_t draw_product(size_t widest)
     p.ldc = p.n + draw_below(4);
     p.a = draw_floats(p.lda * (p.lhs == BEIT__LHS_ROWS ? p.m : p.k), 1.0f);
     p.b = draw_floats(p.ldb * p.k, 1.0f);
+    p.bias = draw_below(2) ? draw_floats(p.n, 1.0f) : NULL;
+    p.relu = draw_below(3) == 0;
     return p;
 }
 
@@ -54,7 +57,9 @@ static beit__strip_t strip_of(const product_t *p, size_t first, size_t n, float 
                            .ldc = p->ldc,
                            .alpha = p->alpha,
                            .beta = p->beta,
-                           .lhs = p->lhs};
+                           .bias = p->bias ? p->bias + first : NULL,
+                           .lhs = p->lhs,
+                           .relu = p->relu};
 }
 
 /* Any width, in strips of the widest that the table takes. */
@@ -84,6 +89,8 @@ static void c_is_a_product(void **unused)
                 sum *= (double)p.alpha;
                 if (p.beta != 0.0f)
                     sum += (double)p.beta * (double)result.level[i * p.ldc + j];
+                sum += p.bias ? (double)p.bias[j] : 0.0;
+                sum = p.relu && sum < 0.0 ? 0.0 : sum;
                 check_near((double)result.c[i * p.ldc + j], sum, (double)TOLERANCE);
             }
     }

@@ -92,14 +92,16 @@ static void forward_task(void *arg, size_t index, unsigned worker)
     for (size_t first = 0; first < T; first += f->rows) {
         const size_t rows = beit__min(f->rows, T - first);
         const beit__lhs_view_t q = {h.q + first * h.ld, h.ld, BEIT__LHS_ROWS};
-        beit__product(self, rows, q, &keys, 1.0f, 0.0f, scores, f->stride);
+        beit__product(self, rows, q, &keys,
+                      (beit__result_t){.c = scores, .ldc = f->stride, .alpha = 1.0f});
         const size_t row = head * T + first;
         self->k.softmax(rows, T, a->scale, scores, f->stride, a->bias ? a->bias + row * T : NULL, T,
                         scores, f->stride, a->lse ? a->lse + image * f->heads * T + row : NULL);
         if (a->drop_rate > 0.0f)
             drop(f, image, row, rows, scores, keep);
         const beit__lhs_view_t p = {scores, f->stride, BEIT__LHS_ROWS};
-        beit__product(self, rows, p, &values, 1.0f, 0.0f, o + first * ldo, ldo);
+        beit__product(self, rows, p, &values,
+                      (beit__result_t){.c = o + first * ldo, .ldc = ldo, .alpha = 1.0f});
     }
 }
 
@@ -193,8 +195,10 @@ static void backward_image(const backward_t *b, size_t image, size_t head, float
 
     const beit__lhs_view_t q = {h.q, h.ld, BEIT__LHS_ROWS};
     const beit__lhs_view_t d_o = {dout, ldo, BEIT__LHS_ROWS};
-    beit__product(self, T, q, &op->keys_t, 1.0f, 0.0f, op->scores, stride);
-    beit__product(self, T, d_o, &op->values_t, 1.0f, 0.0f, op->dscores, stride);
+    beit__product(self, T, q, &op->keys_t,
+                  (beit__result_t){.c = op->scores, .ldc = stride, .alpha = 1.0f});
+    beit__product(self, T, d_o, &op->values_t,
+                  (beit__result_t){.c = op->dscores, .ldc = stride, .alpha = 1.0f});
     for (size_t i = 0; i < T; i++) {
         const size_t row = head * T + i;
         const float *keep = NULL;
@@ -210,9 +214,10 @@ static void backward_image(const backward_t *b, size_t image, size_t head, float
     const beit__lhs_view_t p_t = {op->scores, stride, BEIT__LHS_COLUMNS};
     const beit__lhs_view_t ds = {op->dscores, stride, BEIT__LHS_ROWS};
     const beit__lhs_view_t ds_t = {op->dscores, stride, BEIT__LHS_COLUMNS};
-    beit__product(self, T, p_t, &op->douts, 1.0f, 0.0f, dv, ld);
-    beit__product(self, T, ds, &op->keys, a->scale, 0.0f, dq, ld);
-    beit__product(self, T, ds_t, &op->queries, a->scale, 0.0f, dk, ld);
+    beit__product(self, T, p_t, &op->douts, (beit__result_t){.c = dv, .ldc = ld, .alpha = 1.0f});
+    beit__product(self, T, ds, &op->keys, (beit__result_t){.c = dq, .ldc = ld, .alpha = a->scale});
+    beit__product(self, T, ds_t, &op->queries,
+                  (beit__result_t){.c = dk, .ldc = ld, .alpha = a->scale});
 }
 
 static void backward_task(void *arg, size_t index, unsigned worker)

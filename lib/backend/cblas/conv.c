@@ -22,16 +22,15 @@ typedef struct conv {
     const beit_conv_args_t *a;
     beit__gather_t gather;
     beit__rhs_t weights;  /* (taps x C, N) */
-    const float *bias;    /* scaled by alpha, or NULL */
+    const float *bias;    /* times alpha, or NULL */
     float *target;        /* (B, height, width, N) */
     size_t height, width; /* of the target */
     size_t columns, n;
+    size_t block;       /* pixels per task */
+    float *rows, *taps; /* scratch of worker 0 */
+    size_t rows_floats, tap_floats;
     bool transpose;
-    size_t block;                /* pixels per task */
-    float *rows, *result, *taps; /* scratch of worker 0 */
-    size_t rows_floats, result_floats;
     bool in_place; /* the map itself is the left operand */
-    bool direct;   /* the target's rows are contiguous */
 } conv_t;
 
 static size_t block_pixels(size_t pixels, size_t columns)
@@ -52,11 +51,6 @@ static size_t rows_floats(size_t columns)
     return beit__max(BLOCK_FLOATS + MIN_PIXELS * row_stride(columns), MAX_PIXELS * row_stride(1));
 }
 
-static bool is_pointwise(const beit_conv_args_t *a)
-{
-    return a->kernel == 1 && a->stride == 1 && a->pad == 0;
-}
-
 /* Source channels that one task of weights takes; all their taps, also those of other parities. */
 static size_t tap_rows(const beit__cblas_t *self, const beit_conv_args_t *a)
 {
@@ -69,19 +63,11 @@ static size_t tap_floats(const beit__cblas_t *self, const beit_conv_args_t *a)
     return beit__max(TAP_FLOATS, (size_t)(a->kernel * a->kernel) * beit__taps_width(self));
 }
 
-/* Rows so far apart that those of one panel meet in too few sets of the first-level cache are
- * copied before they are multiplied. */
-static bool collides(size_t channels)
-{
-    return channels % 512 == 0;
-}
-
 /* Upper bound over all parities: with stride 1 it is met. */
 static size_t conv_space(const beit__cblas_t *self, const beit_conv_args_t *a, size_t c, size_t n)
 {
     const size_t columns = (size_t)(a->kernel * a->kernel) * c;
-    const size_t scratch =
-        rows_floats(columns) + MAX_PIXELS * beit__line_floats(n) + tap_floats(self, a);
+    const size_t scratch = rows_floats(columns) + tap_floats(self, a);
     return (beit__rhs_floats(self, columns, n) + beit__line_floats(n) + self->workers * scratch) *
            sizeof(float);
 }
@@ -111,12 +97,11 @@ static void weights_task(void *arg, size_t index, unsigned worker)
     const size_t kernel = (size_t)c->a->kernel;
     const beit__span_t columns = beit__span(c->n, width, index % pieces);
     const beit__span_t rows = beit__span(g->channels, tap_rows(c->self, c->a), index / pieces);
-    float *taps = c->taps + worker * tap_floats(c->self, c->a);
+    float *taps = c->taps + worker * c->tap_floats;
     beit__taps_pack(c->self, c->a, c->transpose, rows, columns, taps);
     for (size_t jy = 0; jy < g->y.taps; jy++)
         for (size_t jx = 0; jx < g->x.taps; jx++) {
-            const size_t tap = (g->y.tap_first + g->y.tap_step * jy) * kernel + g->x.tap_first +
-                               g->x.tap_step * jx;
+            const size_t tap = beit__axis_tap(&g->y, jy) * kernel + beit__axis_tap(&g->x, jx);
             const size_t first = (jy * g->x.taps + jx) * g->channels + rows.first;
             float *dst = beit__taps_target(c->self, &c->weights, first, columns.first);
             for (size_t r = 0; r < rows.end - rows.first; r++, dst += c->weights.ld)
@@ -134,33 +119,37 @@ static float *target_row(const conv_t *c, size_t pixel)
     return c->target + ((line / y->count * c->height + row) * c->width + column) * c->n;
 }
 
+/* Multiply rows of gathered pixels [first, end): as far as the target's rows are evenly spaced at
+ * once, which is everywhere, or up to the end of a line. */
+static void multiply(const conv_t *c, beit__span_t pixels, const float *rows, size_t ld)
+{
+    const size_t every = c->gather.x.every, line = c->gather.x.count;
+    for (size_t p = pixels.first; p < pixels.end;) {
+        const size_t end = every == 1 ? pixels.end : beit__min(pixels.end, (p / line + 1) * line);
+        const beit__lhs_view_t lhs = {rows + (p - pixels.first) * ld, ld, BEIT__LHS_ROWS};
+        beit__product(c->self, end - p, lhs, &c->weights,
+                      (beit__result_t){.c = target_row(c, p),
+                                       .ldc = every * c->n,
+                                       .alpha = c->a->alpha,
+                                       .beta = c->a->beta,
+                                       .bias = c->bias,
+                                       .relu = c->a->relu_output});
+        p = end;
+    }
+}
+
 static void conv_task(void *arg, size_t index, unsigned worker)
 {
     const conv_t *c = arg;
-    const beit__kernels_t *k = &c->self->k;
-    const float beta = c->a->beta;
     const beit__span_t pixels = beit__span(beit__gather_pixels(&c->gather), c->block, index);
-    const size_t m = pixels.end - pixels.first;
-    beit__lhs_view_t lhs = {c->gather.source + pixels.first * c->columns, c->columns,
-                            BEIT__LHS_ROWS};
-    if (!c->in_place) {
-        float *rows = c->rows + worker * c->rows_floats;
-        lhs.ld = row_stride(c->columns);
-        lhs.data = rows;
-        beit__gather_rows(c->self, &c->gather, pixels, rows, lhs.ld);
+    if (c->in_place) {
+        multiply(c, pixels, c->gather.source + pixels.first * c->columns, c->columns);
+        return;
     }
-    float *result = c->direct ? target_row(c, pixels.first) : c->result + worker * c->result_floats;
-    beit__product(c->self, m, lhs, &c->weights, c->a->alpha, c->direct ? beta : 0.0f, result, c->n);
-    for (size_t i = 0; i < m; i++) {
-        float *v = result + i * c->n, *y = c->direct ? v : target_row(c, pixels.first + i);
-        if (y != v && beta != 0.0f)
-            k->scale_add(c->n, y, NULL, beta, v, y);
-        else if (y != v)
-            memcpy(y, v, c->n * sizeof *y);
-        if (c->bias || c->a->relu_output)
-            k->epilogue[c->a->relu_output ? BEIT_EPILOGUE_RELU : BEIT_EPILOGUE_NONE](c->n, c->bias,
-                                                                                     NULL, y);
-    }
+    float *rows = c->rows + worker * c->rows_floats;
+    const size_t ld = row_stride(c->columns);
+    beit__gather_rows(c->self, &c->gather, pixels, rows, ld);
+    multiply(c, pixels, rows, ld);
 }
 
 /* One gather of `gather`; everything else is set. */
@@ -175,10 +164,12 @@ static beit_status_t run(conv_t *c)
                           beit__pieces(c->gather.channels, tap_rows(c->self, c->a));
     BEIT__TRY(beit__cblas_tasks(c->self, pieces, weights_task, c));
     c->block = block_pixels(pixels, beit__max(1, c->columns));
+    if (c->gather.x.every > 1 && c->block > c->gather.x.count) /* whole lines */
+        c->block -= c->block % c->gather.x.count;
     return beit__cblas_products(c->self, beit__pieces(pixels, c->block), conv_task, c);
 }
 
-/* Lay out the workspace: weights, bias, then rows and results per worker. */
+/* Lay out the workspace: weights, bias, then rows and taps per worker. */
 static conv_t conv_plan(const beit__cblas_t *self, const beit_conv_args_t *a, size_t c, size_t n)
 {
     const size_t columns = (size_t)(a->kernel * a->kernel) * c;
@@ -189,10 +180,10 @@ static conv_t conv_plan(const beit__cblas_t *self, const beit_conv_args_t *a, si
         plan.bias = bias;
     }
     plan.rows_floats = rows_floats(columns);
-    plan.result_floats = MAX_PIXELS * beit__line_floats(n);
+    plan.tap_floats = tap_floats(self, a);
     plan.rows = bias + beit__line_floats(n);
-    plan.result = plan.rows + self->workers * plan.rows_floats;
-    plan.taps = plan.result + self->workers * plan.result_floats;
+    plan.taps = plan.rows + self->workers * plan.rows_floats;
+    plan.in_place = a->kernel == 1 && a->stride == 1 && a->pad == 0;
     return plan;
 }
 
@@ -207,8 +198,7 @@ beit_status_t beit__cblas_conv_forward(void *instance, const beit_conv_args_t *a
     c.target = a->small;
     c.height = c.gather.y.count;
     c.width = c.gather.x.count;
-    c.in_place = is_pointwise(a) && !a->relu_input && !collides(c.gather.channels);
-    c.direct = true;
+    c.in_place &= !a->relu_input;
     return run(&c);
 }
 
@@ -223,8 +213,6 @@ beit_status_t beit__cblas_conv_transpose(void *instance, const beit_conv_args_t 
     c.height = (size_t)a->height;
     c.width = (size_t)a->width;
     c.transpose = true;
-    c.in_place = is_pointwise(a) && !collides((size_t)a->out_channels);
-    c.direct = a->stride == 1;
     for (size_t py = 0; py < (size_t)a->stride; py++)
         for (size_t px = 0; px < (size_t)a->stride; px++) {
             c.gather = beit__gather_transpose(a, py, px);

@@ -89,8 +89,10 @@ static void group_task(void *arg, size_t index, unsigned worker)
                                  .stride = g->self->k.nr,
                                  .ld = g->line};
         const beit__lhs_view_t d = {g->a->small + p * g->out, g->out, BEIT__LHS_COLUMNS};
-        beit__product(g->self, g->out, d, &rhs, 1.0f, p == all.first ? 0.0f : 1.0f, sum,
-                      g->columns);
+        beit__product(
+            g->self, g->out, d, &rhs,
+            (beit__result_t){
+                .c = sum, .ldc = g->columns, .alpha = 1.0f, .beta = p == all.first ? 0.0f : 1.0f});
     }
 }
 

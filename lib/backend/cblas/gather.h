@@ -7,14 +7,13 @@
 
 #include "backend/cblas/product.h"
 
-/* One direction. Result i of `count` stands at first + every * i of the target map and reads
- * source positions i * step + offset + direction * j for taps j, which use row
- * tap_first + tap_step * j of the kernel. */
+/* One direction. Result i of `count` stands at first + every * i of the target map; its tap j reads
+ * source position i * step + offset + j and uses row tap_first + tap_step * j of the kernel. */
 typedef struct beit__axis {
     size_t count, source;
     size_t first, every;
-    size_t step, taps, tap_first, tap_step;
-    ptrdiff_t offset, direction;
+    size_t step, taps;
+    ptrdiff_t offset, tap_first, tap_step;
 } beit__axis_t;
 
 typedef struct beit__gather {
@@ -40,6 +39,12 @@ static inline size_t beit__gather_pixels(const beit__gather_t *g)
 static inline size_t beit__gather_columns(const beit__gather_t *g)
 {
     return g->y.taps * g->x.taps * g->channels;
+}
+
+/* Row of the kernel that tap j uses. */
+static inline size_t beit__axis_tap(const beit__axis_t *axis, size_t j)
+{
+    return (size_t)(axis->tap_first + axis->tap_step * (ptrdiff_t)j);
 }
 
 /* Rows of pixels [first, end), in (b,y,x) order, to dst with row stride ld. */

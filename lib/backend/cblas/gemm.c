@@ -55,12 +55,13 @@ size_t beit__cblas_gemm_space(const beit__cblas_t *self, const beit_gemm_args_t 
     return (rhs + self->workers * lhs_floats(a)) * sizeof(float);
 }
 
-static void finish(const gemm_t *g, beit__span_t rows, beit__span_t columns, float *c, float *aux)
+static void finish(const gemm_t *g, beit__span_t rows, beit__span_t columns, const float *bias,
+                   float *c, float *aux)
 {
     const beit_gemm_args_t *a = g->a;
-    if (!a->bias && a->epilogue == BEIT_EPILOGUE_NONE)
+    if (!bias && a->epilogue == BEIT_EPILOGUE_NONE)
         return;
-    const float *bias = a->bias ? a->bias + columns.first : NULL;
+    bias = bias ? bias + columns.first : NULL;
     for (size_t i = rows.first; i < rows.end; i++) {
         const size_t at = i * (size_t)a->ldc + columns.first;
         g->self->k.epilogue[a->epilogue](columns.end - columns.first, bias, aux ? aux + at : NULL,
@@ -85,7 +86,7 @@ static void blas_task(void *arg, size_t index, unsigned worker)
     beit__blas_sgemm(a->trans_a, a->trans_b, rows.end - rows.first, columns.end - columns.first,
                      g->k, a->alpha, lhs, lda, rhs, ldb, a->beta,
                      c + rows.first * (size_t)a->ldc + columns.first, (size_t)a->ldc);
-    finish(g, rows, columns, c, a->aux ? a->aux + item * (size_t)a->stride_c : NULL);
+    finish(g, rows, columns, a->bias, c, a->aux ? a->aux + item * (size_t)a->stride_c : NULL);
 }
 
 static beit_status_t blas_gemm(const beit__cblas_t *self, const beit_gemm_args_t *a)
@@ -142,6 +143,7 @@ static void tile_task(void *arg, size_t index, unsigned worker)
     size_t p = 0;
     do {
         const size_t k = beit__min(g->k - p, g->k_block);
+        const bool last = p + k == g->k;
         pack_lhs(g, rows, p, k, lhs);
         for (size_t j = columns.first; j < columns.end; j += g->rhs.width)
             g->self->k.strip(&(beit__strip_t){.m = rows.end - rows.first,
@@ -154,10 +156,13 @@ static void tile_task(void *arg, size_t index, unsigned worker)
                                               .ldc = (size_t)a->ldc,
                                               .alpha = a->alpha,
                                               .beta = p == 0 ? a->beta : 1.0f,
-                                              .lhs = BEIT__LHS_PACKED});
+                                              .bias = last && a->bias ? a->bias + j : NULL,
+                                              .lhs = BEIT__LHS_PACKED,
+                                              .relu = last && a->epilogue == BEIT_EPILOGUE_RELU});
         p += k;
     } while (p < g->k);
-    finish(g, rows, columns, a->c, a->aux);
+    if (a->epilogue != BEIT_EPILOGUE_RELU) /* the strips have done that, and the bias */
+        finish(g, rows, columns, NULL, a->c, a->aux);
 }
 
 /* A product that is one band. */

@@ -76,12 +76,23 @@ void beit__rhs_pack_all(const beit__cblas_t *self, const beit__rhs_t *rhs, const
     beit__rhs_pack(self, rhs, (beit__span_t){0, beit__rhs_panels(rhs)}, src, lds, trans);
 }
 
+/* CBLAS knows neither bias nor ReLU. */
+static void blas_product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,
+                         const beit__rhs_t *rhs, beit__result_t r)
+{
+    beit__blas_sgemm(lhs.layout == BEIT__LHS_COLUMNS, false, m, rhs->n, rhs->k, r.alpha, lhs.data,
+                     lhs.ld, rhs->data, rhs->ld, r.beta, r.c, r.ldc);
+    if (r.bias || r.relu)
+        for (size_t i = 0; i < m; i++)
+            self->k.epilogue[r.relu ? BEIT_EPILOGUE_RELU : BEIT_EPILOGUE_NONE](rhs->n, r.bias, NULL,
+                                                                               r.c + i * r.ldc);
+}
+
 void beit__product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,
-                   const beit__rhs_t *rhs, float alpha, float beta, float *c, size_t ldc)
+                   const beit__rhs_t *rhs, beit__result_t r)
 {
     if (!self->own_gemm) {
-        beit__blas_sgemm(lhs.layout == BEIT__LHS_COLUMNS, false, m, rhs->n, rhs->k, alpha, lhs.data,
-                         lhs.ld, rhs->data, rhs->ld, beta, c, ldc);
+        blas_product(self, m, lhs, rhs, r);
         return;
     }
     for (size_t i = 0; i < beit__rhs_panels(rhs); i++) {
@@ -93,10 +104,12 @@ void beit__product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,
                                        .lda = lhs.ld,
                                        .b = rhs->data + i * rhs->stride,
                                        .ldb = rhs->ld,
-                                       .c = c + span.first,
-                                       .ldc = ldc,
-                                       .alpha = alpha,
-                                       .beta = beta,
-                                       .lhs = lhs.layout});
+                                       .c = r.c + span.first,
+                                       .ldc = r.ldc,
+                                       .alpha = r.alpha,
+                                       .beta = r.beta,
+                                       .bias = r.bias ? r.bias + span.first : NULL,
+                                       .lhs = lhs.layout,
+                                       .relu = r.relu});
     }
 }

@@ -38,8 +38,17 @@ typedef struct beit__lhs_view {
     beit__lhs_t layout; /* PACKED only with own kernels */
 } beit__lhs_view_t;
 
-/* c (m, rhs->n) = alpha lhs rhs + beta c. */
+/* What becomes of a product: c (m, rhs->n) = alpha lhs rhs + beta c, + bias where there is one,
+ * then ReLU on request. */
+typedef struct beit__result {
+    float *c;
+    size_t ldc;
+    float alpha, beta;
+    const float *bias;
+    bool relu;
+} beit__result_t;
+
 void beit__product(const beit__cblas_t *self, size_t m, beit__lhs_view_t lhs,
-                   const beit__rhs_t *rhs, float alpha, float beta, float *c, size_t ldc);
+                   const beit__rhs_t *rhs, beit__result_t result);
 
 #endif

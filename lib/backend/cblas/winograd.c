@@ -189,7 +189,9 @@ static void multiply(const winograd_t *w, const planes_t *p, size_t xi)
 {
     const beit__rhs_t u = beit__rhs(w->self, w->c, w->n, w->u + xi * w->points);
     const beit__lhs_view_t v = {p->v + xi * p->v_points, w->ldv, BEIT__LHS_ROWS};
-    beit__product(w->self, p->count, v, &u, w->a->alpha, 0.0f, p->m + xi * p->m_points, w->ldm);
+    beit__product(
+        w->self, p->count, v, &u,
+        (beit__result_t){.c = p->m + xi * p->m_points, .ldc = w->ldm, .alpha = w->a->alpha});
 }
 
 static void transform_result(const winograd_t *w, const planes_t *p, beit__span_t tiles,

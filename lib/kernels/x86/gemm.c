@@ -54,15 +54,21 @@ V_INLINE void panel(const beit__strip_t *s, const size_t height, const size_t ve
     }
     const vec_t alpha = v_set(s->alpha), beta = v_set(s->beta);
     const size_t last = s->n - (vectors - 1) * V_LANES;
+    vec_t bias[VECTORS];
+    V_UNROLL
+    for (size_t j = 0; j < vectors; j++) {
+        const size_t lanes = j + 1 < vectors ? V_LANES : last;
+        bias[j] = s->bias ? v_load_some(s->bias + j * V_LANES, lanes) : v_set(0.0f);
+    }
     V_UNROLL
     for (size_t i = 0; i < height; i++, c += s->ldc) {
         V_UNROLL
         for (size_t j = 0; j < vectors; j++) {
             const size_t lanes = j + 1 < vectors ? V_LANES : last;
-            vec_t v = v_mul(alpha, sum[i][j]);
+            vec_t v = v_fma(alpha, sum[i][j], bias[j]);
             if (s->beta != 0.0f)
                 v = v_fma(beta, v_load_some(c + j * V_LANES, lanes), v);
-            v_store_some(c + j * V_LANES, v, lanes);
+            v_store_some(c + j * V_LANES, s->relu ? v_relu(v) : v, lanes);
         }
     }
 }
