@@ -21,6 +21,8 @@ typedef struct bytes {
 
 static inline void add_bytes(bytes_t *bytes, const void *src, size_t n)
 {
+    if (n == 0)
+        return; /* there may be no data at either end */
     if (bytes->size + n > bytes->room) {
         bytes->room = 2 * (bytes->size + n) + 256;
         bytes->data = realloc(bytes->data, bytes->room);
