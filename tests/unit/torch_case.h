@@ -21,8 +21,6 @@ typedef struct bytes {
 
 static inline void add_bytes(bytes_t *bytes, const void *src, size_t n)
 {
-    if (n == 0) /* src may be NULL, which memcpy does not take */
-        return;
     if (n == 0)
         return; /* there may be no data at either end */
     if (bytes->size + n > bytes->room) {
