@@ -14,11 +14,13 @@
 /* Sums of all points, in floats, up to which groups have their own; groups; tiles at a time. */
 #define LIGHT_FLOATS (150u << 10)
 #define GROUPS       8u
-#define GROUP_TILES  28u
-/* Otherwise: floats of both planes, the tiles that they are for at least, tiles per task. */
-#define PLANES_FLOATS (6u << 20)
-#define MIN_TILES     96u
-#define TASK_TILES    8u
+#define GROUP_TILES  42u
+/* Otherwise: floats of both planes at most, as many as the sums have between these; the tiles that
+ * they are for at least, tiles per task. */
+#define PLANES_LEAST (2u << 20)
+#define PLANES_MOST  (12u << 20)
+#define MIN_TILES    96u
+#define TASK_TILES   8u
 
 /* Both planes of consecutive tiles. */
 typedef struct planes {
@@ -54,6 +56,13 @@ static size_t du_floats(const beit_conv_args_t *a)
     return beit__line_floats(BEIT__POINTS * (size_t)(a->in_channels * a->out_channels));
 }
 
+/* Tiles whose planes are held at once. */
+static size_t batch_tiles(const beit_conv_args_t *a)
+{
+    const size_t planes = beit__min(PLANES_MOST, beit__max(PLANES_LEAST, du_floats(a)));
+    return beit__max(MIN_TILES, planes / tile_floats(a));
+}
+
 static bool is_light(const beit_conv_args_t *a)
 {
     return du_floats(a) <= LIGHT_FLOATS;
@@ -72,9 +81,10 @@ static size_t planes_floats(const beit_conv_args_t *a, size_t tiles)
 
 size_t beit__winograd_gradient_space(const beit__cblas_t *self, const beit_conv_args_t *a)
 {
-    const size_t one = tile_floats(a), tiles = tiles_of(a).count;
-    const size_t most = beit__min(tiles, beit__max(MIN_TILES, PLANES_FLOATS / one));
-    const size_t shared = planes_floats(a, most) + du_floats(a);
+    const size_t one = tile_floats(a), least = MIN_TILES * one;
+    const size_t planes = beit__min(PLANES_MOST, beit__max(PLANES_LEAST, du_floats(a)));
+    const size_t shared = beit__min(tiles_of(a).count * one, beit__max(planes, least)) +
+                          planes_floats(a, 0) + du_floats(a);
     const size_t grouped = self->workers * planes_floats(a, GROUP_TILES) +
                            GROUPS * beit__min(du_floats(a), LIGHT_FLOATS);
     const size_t border = beit__plane_stride((size_t)(a->in_channels + a->out_channels));
@@ -92,7 +102,7 @@ static gradient_t plan(const beit__cblas_t *self, const beit_conv_args_t *a)
                     .du_floats = du_floats(a)};
     g.ldv = beit__plane_stride(g.in);
     g.ldn = beit__plane_stride(g.out);
-    size_t block = beit__max(MIN_TILES, PLANES_FLOATS / tile_floats(a));
+    size_t block = batch_tiles(a);
     g.group = g.tiles.count;
     if (is_light(a)) {
         block = GROUP_TILES;
