@@ -109,6 +109,24 @@ static beit_status_t refused(const char *path, beit_status_t status)
     return beit__fail(BEIT_E_FORMAT, "%s: its configuration is not acceptable: %s", path, reason);
 }
 
+/* Makes a handle of what an archive holds; out is the address of the handle's pointer. */
+typedef beit_status_t (*loader_fn)(void *out, beit_context_t *ctx, beit__archive_t *archive);
+
+static beit_status_t load_file(void *out, beit_context_t *ctx, const char *path,
+                               const beit_io_t *io, loader_fn load)
+{
+    beit_context_t *own;
+    BEIT__TRY(beit__context_acquire(&own, ctx));
+    beit__archive_t archive;
+    beit_status_t status = beit__archive_open(&archive, own, path, io);
+    if (status == BEIT_OK) {
+        status = load(out, own, &archive);
+        beit__archive_close(&archive);
+    }
+    beit_context_unref(own);
+    return status;
+}
+
 /* ---- models ---- */
 
 beit_status_t beit_model_save(const beit_model_t *model, const char *path, const beit_io_t *io)
@@ -120,7 +138,7 @@ beit_status_t beit_model_save(const beit_model_t *model, const char *path, const
                             BEIT__CONFIG_MODEL, beit__model_config(model), path, io);
 }
 
-static beit_status_t load_model(beit_model_t **out, beit_context_t *ctx, beit__archive_t *archive)
+static beit_status_t load_model(void *out, beit_context_t *ctx, beit__archive_t *archive)
 {
     beit_model_config_t config;
     bool found;
@@ -135,7 +153,7 @@ static beit_status_t load_model(beit_model_t **out, beit_context_t *ctx, beit__a
     const beit__set_t set = plain_set(beit_model_params(model));
     const beit_status_t status = beit__sets_load(archive, &set, 1, BEIT__LOAD_FRESH);
     if (status == BEIT_OK)
-        *out = model;
+        *(beit_model_t **)out = model;
     else
         beit_model_destroy(model);
     return status;
@@ -147,16 +165,7 @@ beit_status_t beit_model_load(beit_model_t **out, beit_context_t *ctx, const cha
     if (!out)
         return beit__fail(BEIT_E_ARGUMENT, "out is NULL");
     *out = NULL;
-    beit_context_t *own;
-    BEIT__TRY(beit__context_acquire(&own, ctx));
-    beit__archive_t archive;
-    beit_status_t status = beit__archive_open(&archive, own, path, io);
-    if (status == BEIT_OK) {
-        status = load_model(out, own, &archive);
-        beit__archive_close(&archive);
-    }
-    beit_context_unref(own);
-    return status;
+    return load_file(out, ctx, path, io, load_model);
 }
 
 /* ---- tokenizers ---- */
@@ -170,7 +179,7 @@ beit_status_t beit_dvae_save(const beit_dvae_t *dvae, const char *path, const be
                             BEIT__CONFIG_DVAE, beit__dvae_config(dvae), path, io);
 }
 
-static beit_status_t load_dvae(beit_dvae_t **out, beit_context_t *ctx, beit__archive_t *archive)
+static beit_status_t load_dvae(void *out, beit_context_t *ctx, beit__archive_t *archive)
 {
     beit_dvae_config_t config;
     bool found;
@@ -185,7 +194,7 @@ static beit_status_t load_dvae(beit_dvae_t **out, beit_context_t *ctx, beit__arc
     const beit__set_t set = plain_set(beit_dvae_params(dvae));
     const beit_status_t status = beit__sets_load(archive, &set, 1, BEIT__LOAD_FRESH);
     if (status == BEIT_OK)
-        *out = dvae;
+        *(beit_dvae_t **)out = dvae;
     else
         beit_dvae_destroy(dvae);
     return status;
@@ -197,14 +206,5 @@ beit_status_t beit_dvae_load(beit_dvae_t **out, beit_context_t *ctx, const char 
     if (!out)
         return beit__fail(BEIT_E_ARGUMENT, "out is NULL");
     *out = NULL;
-    beit_context_t *own;
-    BEIT__TRY(beit__context_acquire(&own, ctx));
-    beit__archive_t archive;
-    beit_status_t status = beit__archive_open(&archive, own, path, io);
-    if (status == BEIT_OK) {
-        status = load_dvae(out, own, &archive);
-        beit__archive_close(&archive);
-    }
-    beit_context_unref(own);
-    return status;
+    return load_file(out, ctx, path, io, load_dvae);
 }
